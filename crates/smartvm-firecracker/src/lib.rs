@@ -1,1 +1,31 @@
-//! To come.
+//! Firecracker itself: its binary, its process and its API.
+//!
+//! This crate owns one Firecracker process at a time and talks to it. It knows nothing of images,
+//! networks or the records of a manager.
+//!
+//! * [`FirecrackerBinary`] finds and checks the program before anything is started.
+//! * [`FirecrackerProcess`] starts it, tells when it is ready and when it ended, and ends it.
+//! * [`Console`] is the guest's serial console, kept in bounded memory.
+//! * [`ApiClient`] speaks HTTP on its Unix socket, with the wire types of [`api`].
+//!
+//! Nothing here is learnt by looking again at intervals: the process is watched through a pidfd,
+//! the socket through inotify. All waiting is asynchronous and needs a tokio runtime with I/O and
+//! time enabled.
+
+pub mod api;
+mod binary;
+mod client;
+mod console;
+mod process;
+mod version;
+
+pub use binary::{FirecrackerBinary, OpenBinaryError, ProbeVersionError};
+pub use client::{ApiClient, ApiError, ConnectError, ExchangeError};
+pub use console::{Console, ConsoleChunk, ConsoleReader};
+pub use process::{
+    FirecrackerProcess, LaunchError, LaunchSpec, ProcessExit, ProcessIdentity, ReadyError,
+    StopStep, TERM_THEN_KILL, Termination,
+};
+/// What [`FirecrackerProcess::signal`] sends.
+pub use rustix::process::Signal;
+pub use version::{FirecrackerVersion, ParseVersionError};

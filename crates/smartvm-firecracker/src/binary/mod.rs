@@ -1,0 +1,9 @@
+//! The Firecracker program on disk: where it is, and whether it can be what it should be.
+
+mod elf;
+mod find;
+mod open;
+mod probe;
+
+pub use open::{FirecrackerBinary, OpenBinaryError};
+pub use probe::ProbeVersionError;

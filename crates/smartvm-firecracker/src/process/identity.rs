@@ -1,0 +1,185 @@
+//! A process as a record knows it, to be found again by another process.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
+
+use super::child::wait_readable;
+
+/// How long a killed process may take to be gone.
+const DYING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where the start time stands behind the closing parenthesis of `/proc/<pid>/stat`: it is field
+/// 22, and field 3 comes first there.
+const START_TIME_INDEX: usize = 22 - 3;
+
+/// Names one process for as long as the host runs and beyond: a pid may come to mean another
+/// process, with its start time and the boot it started in it does not.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessIdentity {
+    /// The process id.
+    pub pid: u32,
+    /// When it started, in clock ticks after the host's boot.
+    pub start_time: u64,
+    /// The host's boot, as `/proc/sys/kernel/random/boot_id` tells it.
+    pub boot_id: String,
+}
+
+impl ProcessIdentity {
+    /// The identity of the process that has this id now.
+    ///
+    /// # Errors
+    /// When there is no such process, or `/proc` cannot be read.
+    pub fn of(pid: Pid) -> io::Result<Self> {
+        let stat = Stat::read(pid.as_raw_pid().unsigned_abs())?;
+        Ok(Self {
+            pid: pid.as_raw_pid().unsigned_abs(),
+            start_time: stat.start_time,
+            boot_id: boot_id()?.to_owned(),
+        })
+    }
+
+    /// Whether this very process still runs. One that ended and was not reaped does not.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.matches().unwrap_or(false)
+    }
+
+    /// Kills the process if it is still this one, and waits up to a second for it to be gone.
+    ///
+    /// Blocks. True when it was killed, false when it was not there any more; another process
+    /// that got its pid is not touched.
+    ///
+    /// # Errors
+    /// When it may not be killed, or is not gone after a second.
+    pub fn kill(&self) -> io::Result<bool> {
+        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
+            return Ok(false);
+        };
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => pidfd,
+            Err(Errno::SRCH) => return Ok(false),
+            Err(errno) => return Err(errno.into()),
+        };
+        // Only now: what the pidfd means cannot change any more.
+        if !self.matches()? {
+            return Ok(false);
+        }
+        match pidfd_send_signal(&pidfd, Signal::KILL) {
+            Ok(()) => {}
+            Err(Errno::SRCH) => return Ok(false),
+            Err(errno) => return Err(errno.into()),
+        }
+        if wait_readable(pidfd.as_fd(), DYING_PATIENCE) {
+            Ok(true)
+        } else {
+            Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("process {} is not gone {DYING_PATIENCE:?} after it was killed", self.pid),
+            ))
+        }
+    }
+
+    fn matches(&self) -> io::Result<bool> {
+        if boot_id()? != self.boot_id {
+            return Ok(false);
+        }
+        match Stat::read(self.pid) {
+            Ok(stat) => Ok(stat.start_time == self.start_time && !stat.is_dead()),
+            // Gone between opening the file and reading it gives ESRCH.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What `/proc/<pid>/stat` tells of a process.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    state: char,
+    start_time: u64,
+}
+
+impl Stat {
+    fn read(pid: u32) -> io::Result<Self> {
+        let path = format!("/proc/{pid}/stat");
+        let text = fs_err::read(&path)?;
+        Self::parse(&String::from_utf8_lossy(&text)).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{path} is not in its known form"))
+        })
+    }
+
+    /// The program's name, in parentheses, may itself hold parentheses and spaces.
+    fn parse(text: &str) -> Option<Self> {
+        let (_, fields) = text.rsplit_once(')')?;
+        let mut fields = fields.split_ascii_whitespace();
+        let state = fields.next()?.chars().next()?;
+        let start_time = fields.nth(START_TIME_INDEX - 1)?.parse().ok()?;
+        Some(Self { state, start_time })
+    }
+
+    const fn is_dead(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
+fn boot_id() -> io::Result<&'static str> {
+    static BOOT_ID: OnceLock<String> = OnceLock::new();
+    if let Some(id) = BOOT_ID.get() {
+        return Ok(id);
+    }
+    let id = fs_err::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(BOOT_ID.get_or_init(|| id.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use proptest::prelude::*;
+    use rustix::process::getpid;
+
+    use super::*;
+
+    #[test]
+    fn this_process_is_alive_and_one_with_another_start_is_not_it() {
+        let me = ProcessIdentity::of(getpid()).unwrap();
+        assert!(me.is_alive());
+        let other = ProcessIdentity { start_time: me.start_time + 1, ..me.clone() };
+        assert!(!other.is_alive());
+        assert!(!other.kill().unwrap(), "and must not be killed in its place");
+        let before_reboot = ProcessIdentity { boot_id: "another".to_owned(), ..me };
+        assert!(!before_reboot.is_alive());
+    }
+
+    #[test]
+    fn a_killed_process_is_gone_even_before_it_is_reaped() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        let identity = ProcessIdentity::of(pid).unwrap();
+        assert!(identity.kill().unwrap());
+        assert!(!identity.is_alive());
+        child.wait().unwrap();
+        assert!(!identity.kill().unwrap());
+    }
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_the_fields() {
+        let text = "7 (a) S 1 (b) R 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
+        assert_eq!(Stat::parse(text), Some(Stat { state: 'R', start_time: 4242 }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,80}") {
+            let _ = Stat::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Starting the process.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::unix::pipe;
+use tokio::sync::{Mutex, watch};
+
+use super::socket_watch::SocketWatch;
+use super::spawn::{SpawnRequest, Spawned, spawn};
+use super::supervise::{Stream, supervise};
+use super::{FirecrackerProcess, ProcessIdentity};
+use crate::FirecrackerBinary;
+use crate::api::LogLevel;
+use crate::console::{Console, Output};
+
+/// The longest path of a Unix socket in bytes: `sun_path` less its final zero.
+const SOCKET_PATH_LIMIT: usize = 107;
+
+/// Firecracker's own limit to `--id`.
+const INSTANCE_ID_LIMIT: usize = 64;
+
+/// As much of the log as is kept, in bytes.
+pub(super) const LOG_CAPACITY: usize = 16 * 1024;
+
+/// How to start Firecracker.
+#[derive(Debug, Clone)]
+pub struct LaunchSpec {
+    /// Where Firecracker makes its API socket: at most 107 bytes, in a directory that exists,
+    /// where nothing is yet. It is removed with the process.
+    pub socket_path: PathBuf,
+    /// Firecracker's `--id`: 1 to 64 letters, digits and `-`.
+    pub instance_id: String,
+    /// How much Firecracker logs; [`LogLevel::Info`], its own default, when `None`.
+    pub log_level: Option<LogLevel>,
+    /// How many bytes of the guest's console are kept.
+    pub console_capacity: usize,
+    /// Whether the kernel kills Firecracker when this process is gone, however it ended.
+    pub die_with_parent: bool,
+}
+
+impl FirecrackerProcess {
+    /// Starts Firecracker, in a process group of its own, with no environment, and without waiting
+    /// for it to be ready: see [`FirecrackerProcess::ready`].
+    ///
+    /// Its standard input and output are the guest's [`Console`]; its log comes on standard error
+    /// and is kept apart.
+    ///
+    /// When the future is dropped, a process that was started is killed.
+    ///
+    /// # Errors
+    /// When the specification cannot work, before anything is started; when the program cannot be
+    /// started. See [`LaunchError::code`].
+    pub async fn launch(binary: &FirecrackerBinary, spec: LaunchSpec) -> Result<Self, LaunchError> {
+        check(&spec)?;
+        let socket_watch = watch_socket_dir(&spec.socket_path)?;
+        let failed = |source| LaunchError::Spawn { path: binary.path().to_owned(), source };
+        let spawned = spawn(SpawnRequest {
+            program: binary.path().to_owned(),
+            args: arguments(&spec),
+            socket_path: Some(spec.socket_path.clone()),
+            die_with_parent: spec.die_with_parent,
+        });
+        let Spawned { child, stdin, stdout, stderr } = spawned.await.map_err(failed)?;
+        // From here on, dropping `child` kills the process.
+        let identity = ProcessIdentity::of(child.pid()).map_err(failed)?;
+        let child = Arc::new(child);
+        let watched = child.watch().map_err(failed)?;
+
+        let input = pipe::Sender::from_owned_fd(stdin).map_err(failed)?;
+        let (console, console_output) = stream(stdout, spec.console_capacity).map_err(failed)?;
+        let (log, log_output) = stream(stderr, LOG_CAPACITY).map_err(failed)?;
+        let (exit_sender, exit) = watch::channel(None);
+        tokio::spawn(supervise(watched, console, log, exit_sender));
+        tracing::debug!(pid = identity.pid, id = spec.instance_id, "Firecracker started");
+
+        Ok(Self {
+            child,
+            binary: binary.clone(),
+            socket_path: spec.socket_path,
+            socket_watch: Mutex::new(Some(socket_watch)),
+            identity,
+            console: Console::new(console_output, input),
+            log: log_output,
+            exit,
+        })
+    }
+}
+
+/// Firecracker was not started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// The kernel takes no longer path for a socket.
+    #[error(
+        "the socket path {} is {} bytes long, {SOCKET_PATH_LIMIT} are possible",
+        path.display(), path.as_os_str().len()
+    )]
+    SocketPathTooLong {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// Something is at the socket's path already.
+    #[error("{} exists already", path.display())]
+    SocketExists {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// Firecracker takes no such identifier.
+    #[error("`{id}` cannot be an instance id: it takes 1 to 64 letters, digits and `-`")]
+    InvalidInstanceId {
+        /// The identifier asked for.
+        id: String,
+    },
+    /// The directory for the socket cannot be used.
+    #[error("failed to watch {} for the API socket", dir.display())]
+    SocketDir {
+        /// The directory.
+        dir: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The program could not be started, or not be watched.
+    #[error("failed to start {}", path.display())]
+    Spawn {
+        /// The program.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl LaunchError {
+    /// A stable name of the kind of failure.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::SocketPathTooLong { .. } => "SOCKET_PATH_TOO_LONG",
+            Self::SocketExists { .. } => "SOCKET_EXISTS",
+            Self::InvalidInstanceId { .. } => "INSTANCE_ID_INVALID",
+            Self::SocketDir { .. } => "SOCKET_DIR_UNUSABLE",
+            Self::Spawn { .. } => "FIRECRACKER_START_FAILED",
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::SocketPathTooLong { .. } => {
+                Some("choose a runtime directory with a shorter path".to_owned())
+            }
+            Self::SocketExists { path } => {
+                Some(format!("remove {} if no Firecracker uses it any more", path.display()))
+            }
+            Self::InvalidInstanceId { .. } | Self::SocketDir { .. } | Self::Spawn { .. } => None,
+        }
+    }
+}
+
+fn check(spec: &LaunchSpec) -> Result<(), LaunchError> {
+    let id = &spec.instance_id;
+    let is_id = (1..=INSTANCE_ID_LIMIT).contains(&id.len())
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if !is_id {
+        return Err(LaunchError::InvalidInstanceId { id: id.clone() });
+    }
+    let path = &spec.socket_path;
+    if path.as_os_str().as_bytes().len() > SOCKET_PATH_LIMIT {
+        return Err(LaunchError::SocketPathTooLong { path: path.clone() });
+    }
+    // Firecracker would fail to bind, while we would talk to whoever listens there.
+    if path.symlink_metadata().is_ok() {
+        return Err(LaunchError::SocketExists { path: path.clone() });
+    }
+    Ok(())
+}
+
+/// Before the start, so that the socket's appearance cannot be missed.
+fn watch_socket_dir(socket_path: &Path) -> Result<SocketWatch, LaunchError> {
+    let dir = match socket_path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    SocketWatch::of_dir(dir)
+        .map_err(|source| LaunchError::SocketDir { dir: dir.to_owned(), source })
+}
+
+fn arguments(spec: &LaunchSpec) -> Vec<OsString> {
+    let level = spec.log_level.unwrap_or_default().as_str();
+    vec![
+        "--id".into(),
+        spec.instance_id.clone().into(),
+        "--api-sock".into(),
+        spec.socket_path.clone().into(),
+        // Otherwise the log goes to standard output, in between the guest's console.
+        "--log-path".into(),
+        "/proc/self/fd/2".into(),
+        "--level".into(),
+        level.into(),
+    ]
+}
+
+fn stream(pipe: OwnedFd, capacity: usize) -> io::Result<(Stream, Output)> {
+    let pipe = pipe::Receiver::from_owned_fd(pipe)?;
+    let (writer, output) = Output::new(capacity);
+    Ok((Stream { pipe, writer, output: output.clone() }, output))
+}

@@ -1,0 +1,29 @@
+//! The Firecracker process: started, watched and ended.
+//!
+//! * `launch` checks a [`LaunchSpec`] and has `spawn` start the program,
+//! * `child` is the process itself: its pidfd, its signals, its reaping,
+//! * `supervise` is the one task a process has: it moves its output and publishes its end,
+//! * `socket_watch` and `ready` tell when the API answers,
+//! * `terminate` ends it step by step, `identity` finds it again from another process,
+//! * `exit` and `exit_meaning` say how it ended.
+
+mod child;
+mod exit;
+mod exit_meaning;
+mod handle;
+mod identity;
+mod launch;
+mod readable_fd;
+mod ready;
+mod socket_watch;
+mod spawn;
+mod supervise;
+mod terminate;
+
+pub use exit::ProcessExit;
+pub use handle::FirecrackerProcess;
+pub use identity::ProcessIdentity;
+pub use launch::{LaunchError, LaunchSpec};
+pub use ready::ReadyError;
+pub(crate) use spawn::{SpawnRequest, spawn};
+pub use terminate::{StopStep, TERM_THEN_KILL, Termination};
