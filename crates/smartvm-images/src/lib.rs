@@ -1,1 +1,26 @@
-//! To come.
+//! What a microVM boots from: kernels, their modules and staged drives.
+//!
+//! Two jobs, both on files alone; nothing here starts a process, opens a socket or mounts:
+//!
+//! * [`KernelStore`] imports a distribution's kernel: it takes the `vmlinux` out of a bzImage,
+//!   packs the modules which that kernel needs inside Firecracker into an initramfs, and keeps
+//!   both, with their hashes, in a directory of its own.
+//! * [`stage_drive`] gives a VM a private copy of a drive, shared with the original where the
+//!   file system can do that and sparse where it cannot.
+//!
+//! Every byte that is read is taken for hostile: sizes are capped, offsets are checked, paths
+//! cannot leave the directory they were found in, and a failure leaves nothing behind.
+//!
+//! All functions block; call them from a thread that may.
+
+mod drive;
+mod kernel;
+mod regular_file;
+
+pub use drive::{StageDriveError, StagedDrive, StagingMethod, stage_drive};
+pub use kernel::{
+    ImportKernel, ImportKernelError, KernelImage, KernelStore, KernelStoreError, KernelVersion,
+    ModuleIndex, ParseImageError, ParseModulesError, StoredKernel, UnpackKernelError,
+    VerifyKernelError,
+};
+pub use regular_file::ReadFileError;

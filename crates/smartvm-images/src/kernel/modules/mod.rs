@@ -1,0 +1,9 @@
+//! The modules that a kernel needs inside Firecracker: finding, ordering and reading them.
+
+mod index;
+mod object;
+mod pack;
+mod plan;
+
+pub use index::{ModuleIndex, ParseModulesError};
+pub(super) use pack::{PackModulesError, PackedModules, pack_modules};
