@@ -1,1 +1,39 @@
-//! To come.
+//! Firecracker microVMs: secure by default, quick to the millisecond, leaving nothing behind.
+//!
+//! [`SmartVm`] creates virtual machines from a [`VmConfig`]; a [`MicroVm`] starts, pauses, resumes,
+//! stops and cleans up one of them. Nothing here prints, reads the environment or exits; the
+//! `smartvm` command does that.
+//!
+//! Errors carry a stable code ([`SmartVmError::code`]), their source, and a hint where a person can
+//! act.
+
+mod config;
+pub mod doctor;
+mod home;
+mod lifecycle;
+mod manager;
+mod micro_vm;
+mod options;
+mod preflight;
+mod smart_vm_error;
+mod vm_id;
+
+pub use config::{
+    BootSourceConfig, Breach, DriveConfig, DriveSpec, InvalidConfig, MachineConfig,
+    RateLimiterConfig, ReadConfigError, TokenBucketConfig, VmConfig, VmSpec,
+};
+pub use home::{ClaimError, RuntimeDirError, SweepReport, UnsafeDirectory};
+pub use lifecycle::{Call, InvalidState, VmState};
+pub use manager::{CleanupFailed, SmartVm};
+pub use micro_vm::{EndCause, MicroVm, StartReport, StopReport, VmEnd};
+pub use options::SmartVmOptions;
+pub use preflight::{DriveUnusable, KernelUnusable, MemoryExceedsHost, PreflightError};
+pub use smart_vm_error::SmartVmError;
+pub use smartvm_firecracker as firecracker;
+pub use smartvm_images as images;
+pub use vm_id::{InvalidVmId, VmId};
+
+/// The examples of the README, so that they compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,0 +1,215 @@
+//! Reading a configuration from JSON, strictly.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::invalid::{Breaches, InvalidConfig};
+use super::vm_config::VmConfig;
+
+/// The largest configuration file that is read: far beyond any real one, far below harm.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Sections that the seed's configuration has and that this version cannot carry out yet. They are
+/// refused by name: a network policy that is silently left out would be worse than an error.
+const NOT_YET: [&str; 7] =
+    ["networkInterfaces", "vsock", "balloon", "mmds", "logger", "metrics", "entropy"];
+
+/// Every key that is understood, for "did you mean".
+const KEYS: [&str; 28] = [
+    "id",
+    "bootSource",
+    "kernelImagePath",
+    "initrdPath",
+    "bootArgs",
+    "machineConfig",
+    "vcpuCount",
+    "memSizeMib",
+    "smt",
+    "cpuTemplate",
+    "trackDirtyPages",
+    "hugePages",
+    "drives",
+    "driveId",
+    "pathOnHost",
+    "isRootDevice",
+    "isReadOnly",
+    "partuuid",
+    "cacheType",
+    "ioEngine",
+    "rateLimiter",
+    "ephemeral",
+    "bandwidth",
+    "ops",
+    "size",
+    "refillTime",
+    "oneTimeBurst",
+    "partUuid",
+];
+
+/// A configuration that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadConfigError {
+    /// The file could not be read.
+    #[error("cannot read configuration {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is too large to be a configuration.
+    #[error("configuration {} is larger than {MAX_BYTES} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The text is not JSON of the right shape.
+    #[error("cannot parse the configuration")]
+    Parse(#[source] serde_json::Error),
+    /// The JSON has keys that nobody reads.
+    #[error(transparent)]
+    Keys(InvalidConfig),
+}
+
+impl VmConfig {
+    /// Reads a configuration from JSON text.
+    ///
+    /// # Errors
+    /// The text is not JSON of the right shape, or it has a key that is not understood: a
+    /// misspelt `isReadOnly` must not quietly make a drive writable. Code `INVALID_CONFIG`.
+    pub fn from_json(text: &str) -> Result<Self, ReadConfigError> {
+        // A map, not any value: an array would pass for an object with all keys absent.
+        let keys: serde_json::Map<String, Value> =
+            serde_json::from_str(text).map_err(ReadConfigError::Parse)?;
+        let mut breaches = Breaches::default();
+        let config = serde_ignored::deserialize(Value::Object(keys), |path| {
+            let (path, rule) = unknown_key(&path.to_string());
+            breaches.add(path, rule);
+        })
+        .map_err(ReadConfigError::Parse)?;
+        breaches.into_result().map_err(ReadConfigError::Keys)?;
+        Ok(config)
+    }
+
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// As [`VmConfig::from_json`], and when the file cannot be read or has more than 1 MiB.
+    pub fn from_file(path: &Path) -> Result<Self, ReadConfigError> {
+        let read = |source| ReadConfigError::Read { path: path.to_owned(), source };
+        if fs_err::metadata(path).map_err(read)?.len() > MAX_BYTES {
+            return Err(ReadConfigError::TooLarge { path: path.to_owned() });
+        }
+        Self::from_json(&fs_err::read_to_string(path).map_err(read)?)
+    }
+}
+
+/// The place of a key that nobody reads, in our notation, and what to say about it.
+fn unknown_key(ignored: &str) -> (String, String) {
+    let mut path = String::new();
+    for part in ignored.split('.').filter(|part| *part != "?") {
+        if part.bytes().all(|b| b.is_ascii_digit()) {
+            path.push_str(&format!("[{part}]"));
+        } else {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(part);
+        }
+    }
+    let key = path.rsplit('.').next().unwrap_or(&path);
+    let rule = if NOT_YET.contains(&path.as_str()) {
+        "is not supported by this version of SmartVM".to_owned()
+    } else {
+        match KEYS.iter().max_by(|a, b| similarity(key, a).total_cmp(&similarity(key, b))) {
+            Some(known) if similarity(key, known) > 0.8 => {
+                format!("is not a known key, did you mean `{known}`?")
+            }
+            _ => "is not a known key".to_owned(),
+        }
+    };
+    (path, rule)
+}
+
+fn similarity(a: &str, b: &str) -> f64 {
+    strsim::jaro_winkler(&a.to_lowercase(), &b.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key_errors(json: &str) -> Vec<String> {
+        match VmConfig::from_json(json) {
+            Err(ReadConfigError::Keys(invalid)) => {
+                invalid.breaches().iter().map(ToString::to_string).collect()
+            }
+            other => panic!("expected key errors, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_seeds_keys_are_read() {
+        let config = VmConfig::from_json(
+            r#"{"id":"smartvm-it-1","bootSource":{"kernelImagePath":"/vmlinux","bootArgs":"a"},
+            "machineConfig":{"vcpuCount":1,"memSizeMib":256},
+            "drives":[{"driveId":"rootfs","pathOnHost":"/r","isRootDevice":true,"isReadOnly":false,
+            "ephemeral":false,"rateLimiter":{"bandwidth":{"size":1000,"refillTime":2000,
+            "oneTimeBurst":3000},"ops":{"size":10,"refillTime":20}}}]}"#,
+        )
+        .unwrap();
+        assert_eq!(config.machine_config.mem_size_mib, 256);
+        let drive = &config.drives[0];
+        assert_eq!(drive.ephemeral, Some(false));
+        let wire = serde_json::to_value(drive.to_wire("/r".into())).unwrap();
+        assert_eq!(
+            wire,
+            serde_json::json!({
+                "drive_id": "rootfs", "path_on_host": "/r", "is_root_device": true,
+                "is_read_only": false,
+                "rate_limiter": {
+                    "bandwidth": { "size": 1000, "refill_time": 2000, "one_time_burst": 3000 },
+                    "ops": { "size": 10, "refill_time": 20 },
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        let json = r#"{"bootSource":{"kernelImagePath":"/k"},"machineConfig":{"vcpuCount":2,
+            "memSizeMib":64,"hugePages":"2M","cpuTemplate":"T2"},"drives":[{"driveId":"d",
+            "pathOnHost":"/d","isRootDevice":false,"cacheType":"Writeback","ioEngine":"Async"}]}"#;
+        let config = VmConfig::from_json(json).unwrap();
+        let again = VmConfig::from_json(&serde_json::to_string(&config).unwrap()).unwrap();
+        assert_eq!(config, again);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_an_error_that_names_the_right_one() {
+        assert_eq!(
+            key_errors(r#"{"drives":[{"driveId":"a","isReadonly":true}],"kernel":1}"#),
+            [
+                "drives[0].isReadonly is not a known key, did you mean `isReadOnly`?",
+                "kernel is not a known key, did you mean `kernelImagePath`?",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_section_that_is_not_supported_yet_is_never_left_out_silently() {
+        assert_eq!(
+            key_errors(r#"{"networkInterfaces":[{"ifaceId":"eth0"}]}"#),
+            ["networkInterfaces is not supported by this version of SmartVM"]
+        );
+    }
+
+    #[test]
+    fn text_that_is_not_json_is_refused() {
+        for text in ["", "{", "[]", "{\"drives\":3}", "\u{0}"] {
+            assert!(matches!(VmConfig::from_json(text), Err(ReadConfigError::Parse(_))), "{text}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The directories that virtual machines live in while they exist, and who owns what in them.
+//!
+//! ```text
+//! <runtimeDir>/            0700, ours, never writable by others
+//!   .lock                  held for the moment in which a VM's directory is made or removed
+//!   <vm id>/               0700
+//!     lock                 held by the owner as long as it lives
+//!     record.json          what exists for this VM, written before it is made
+//!     firecracker.sock     the API socket
+//!     drives/              private copies of drives
+//! ```
+//!
+//! A directory whose lock is free belonged to a process that died: whoever finds it ends what the
+//! record names and removes it. Nothing else is needed to recover from `kill -9`.
+
+mod private_dir;
+mod record;
+mod runtime_dir;
+mod sweep;
+mod vm_dir;
+
+pub use private_dir::UnsafeDirectory;
+pub(crate) use private_dir::ensure_private_dir;
+pub(crate) use runtime_dir::RuntimeDir;
+pub use runtime_dir::{ClaimError, RuntimeDirError};
+pub use sweep::SweepReport;
+pub(crate) use vm_dir::{VmDir, socket_path};

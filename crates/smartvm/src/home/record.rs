@@ -1,0 +1,71 @@
+//! What exists for a VM, in a form that another process can remove it from.
+
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use smartvm_firecracker::ProcessIdentity;
+
+use crate::vm_id::VmId;
+
+/// The name of the record in the VM's directory.
+const FILE: &str = "record.json";
+
+/// The record of one VM. It only names what the directory itself does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct VmRecord {
+    /// The version of this form.
+    pub(crate) schema_version: u32,
+    /// The VM.
+    pub(crate) id: VmId,
+    /// Firecracker's process. Absent before it was started: a Firecracker whose owner dies before
+    /// this was written is ended by the kernel (parent-death signal).
+    pub(crate) firecracker: Option<ProcessIdentity>,
+}
+
+impl VmRecord {
+    pub(crate) fn new(id: VmId) -> Self {
+        Self { schema_version: 1, id, firecracker: None }
+    }
+
+    /// Replaces the record in `dir`; a reader sees the old or the new one, never half of it.
+    pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
+        let unfinished = dir.join("record.json.new");
+        let text = serde_json::to_string(self).map_err(io::Error::other)?;
+        fs_err::write(&unfinished, text)?;
+        fs_err::rename(unfinished, dir.join(FILE))
+    }
+
+    /// Reads the record of `dir`; `None` when its owner died before it wrote one.
+    pub(crate) fn read(dir: &Path) -> io::Result<Option<Self>> {
+        match fs_err::read(dir.join(FILE)) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(io::Error::other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_back_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(VmRecord::read(dir.path()).unwrap(), None);
+        let record = VmRecord::new("a".parse().unwrap());
+        record.write(dir.path()).unwrap();
+        assert_eq!(VmRecord::read(dir.path()).unwrap(), Some(record));
+    }
+
+    #[test]
+    fn a_damaged_record_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        for text in ["", "{", "{\"schemaVersion\":1}", "{\"schemaVersion\":1,\"id\":\"../x\"}"] {
+            fs_err::write(dir.path().join(FILE), text).unwrap();
+            assert!(VmRecord::read(dir.path()).is_err(), "{text}");
+        }
+    }
+}

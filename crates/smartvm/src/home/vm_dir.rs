@@ -1,0 +1,80 @@
+//! The directory of one VM, owned through its lock.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fs_err::File;
+use smartvm_firecracker::ProcessIdentity;
+
+use super::record::VmRecord;
+use super::runtime_dir::RuntimeDir;
+use crate::vm_id::VmId;
+
+/// A VM's directory, ours for as long as this value lives.
+///
+/// Dropping it removes the directory with all that is in it; [`VmDir::remove`] does the same and
+/// reports what went wrong.
+#[derive(Debug)]
+#[must_use = "dropping it removes the directory"]
+pub(crate) struct VmDir {
+    home: RuntimeDir,
+    path: PathBuf,
+    record: VmRecord,
+    /// Held, not read: the lock is what says that the owner lives.
+    _lock: File,
+    removed: bool,
+}
+
+impl VmDir {
+    pub(super) fn new(home: RuntimeDir, path: PathBuf, record: VmRecord, lock: File) -> Self {
+        Self { home, path, record, _lock: lock, removed: false }
+    }
+
+    #[cfg(test)]
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn socket_path(&self) -> PathBuf {
+        socket_path(&self.path)
+    }
+
+    /// Makes the directory for private copies of drives.
+    pub(crate) fn create_drives_dir(&self) -> io::Result<PathBuf> {
+        let drives = self.path.join("drives");
+        fs_err::create_dir(&drives)?;
+        Ok(drives)
+    }
+
+    /// Records Firecracker's process, so that any later process can end it.
+    pub(crate) fn record_process(&mut self, process: ProcessIdentity) -> io::Result<()> {
+        self.record.firecracker = Some(process);
+        self.record.write(&self.path)
+    }
+
+    /// Removes the directory.
+    pub(crate) fn remove(mut self) -> io::Result<()> {
+        self.removed = true;
+        self.home.remove(&self.path)
+    }
+}
+
+impl Drop for VmDir {
+    fn drop(&mut self) {
+        if !self.removed
+            && let Err(error) = self.home.remove(&self.path)
+        {
+            tracing::warn!(%error, "a VM's directory was left behind; the next sweep removes it");
+        }
+    }
+}
+
+/// Where the API socket of the VM with directory `vm_dir` is.
+pub(crate) fn socket_path(vm_dir: &Path) -> PathBuf {
+    vm_dir.join("firecracker.sock")
+}
+
+/// Where the directory of VM `id` is.
+pub(super) fn path_of(home: &Path, id: &VmId) -> PathBuf {
+    home.join(id.as_str())
+}

@@ -1,0 +1,29 @@
+//! Which call is allowed in which state: a pure function, and nothing else.
+//!
+//! ```text
+//! created ── start ──▶ configuring ──▶ running ◀── pause / resume ──▶ paused
+//!                           │             │                             │
+//!                           │             ├──── stop, kill, guest's end ┴──▶ stopped
+//!                           └─ failure ───┴──── crash ─────────────────────▶ error
+//! ```
+//!
+//! | state | on the host | calls allowed |
+//! |---|---|---|
+//! | created | nothing | start, kill, cleanup |
+//! | configuring | directory, copies of drives, Firecracker | kill, cleanup |
+//! | running | the same, and the guest runs | pause, stop, kill, cleanup |
+//! | paused | the same, the guest stands still | resume, stop, kill, cleanup |
+//! | stopped | the directory, until cleanup | stop, kill, cleanup |
+//! | error | nothing | stop, kill, cleanup |
+
+mod admit;
+mod call;
+mod state;
+
+pub use admit::InvalidState;
+pub(crate) use admit::admit;
+pub use call::Call;
+pub use state::VmState;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,7 @@
+//! Many VMs on one host.
+
+mod registry;
+mod smart_vm;
+
+pub(crate) use registry::Registry;
+pub use smart_vm::{CleanupFailed, SmartVm};

@@ -1,0 +1,185 @@
+//! The manager.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::registry::Registry;
+use crate::config::VmConfig;
+use crate::home::{RuntimeDir, RuntimeDirError, SweepReport, ensure_private_dir};
+use crate::micro_vm::{MicroVm, VmSetup};
+use crate::options::SmartVmOptions;
+use crate::smart_vm_error::SmartVmError;
+use crate::vm_id::VmId;
+
+/// Creates virtual machines and keeps track of them.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), smartvm::SmartVmError> {
+/// use smartvm::{SmartVm, SmartVmOptions, VmConfig};
+///
+/// let smartvm = SmartVm::new(SmartVmOptions::default())?;
+/// let vm = smartvm.create_vm(&VmConfig::from_file("vm.json".as_ref())?)?;
+/// vm.start().await?;
+/// vm.stop().await?;
+/// smartvm.cleanup().await.ok();
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Dropping
+/// The VMs whose handles are all gone are ended with the manager, in the background. To be sure that
+/// everything is gone before going on, await [`cleanup`](Self::cleanup).
+#[derive(Debug)]
+pub struct SmartVm {
+    options: Arc<SmartVmOptions>,
+    home: RuntimeDir,
+    registry: Arc<Registry>,
+}
+
+impl SmartVm {
+    /// Takes the data and the runtime directory, making what is missing with mode 0700, and removes
+    /// what dead managers left in the runtime directory.
+    ///
+    /// # Errors
+    /// `UNSAFE_DIRECTORY` when one of them belongs to somebody else or can be written by others,
+    /// `RUNTIME_DIR_FAILED` when it cannot be looked through.
+    pub fn new(options: SmartVmOptions) -> Result<Self, SmartVmError> {
+        ensure_private_dir(&options.data_dir)?;
+        let home = RuntimeDir::open(&options.runtime_dir)?;
+        let smartvm =
+            Self { options: Arc::new(options), home, registry: Arc::new(Registry::default()) };
+        let report = smartvm.sweep()?;
+        for (id, error) in &report.failed {
+            tracing::warn!(vm = %id, %error, "cannot remove what a dead manager left");
+        }
+        Ok(smartvm)
+    }
+
+    /// Describes a VM. Nothing is made on the host until it is started.
+    ///
+    /// Must be called within a tokio runtime: the VM's driver is a task of it.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIG` with every broken rule, `VM_EXISTS` when a VM of this manager that has not
+    /// ended has the same id.
+    pub fn create_vm(&self, config: &VmConfig) -> Result<MicroVm, SmartVmError> {
+        let spec = config.validate()?;
+        let id = spec.id().clone();
+        self.registry.add(&id, || {
+            MicroVm::create(VmSetup {
+                spec,
+                options: Arc::clone(&self.options),
+                home: self.home.clone(),
+                registry: Arc::downgrade(&self.registry),
+            })
+        })
+    }
+
+    /// The VM with this id, until its cleanup.
+    #[must_use]
+    pub fn get_vm(&self, id: &str) -> Option<MicroVm> {
+        self.registry.get(&id.parse().ok()?)
+    }
+
+    /// The ids of all VMs, in order.
+    #[must_use]
+    pub fn list_vms(&self) -> Vec<VmId> {
+        self.registry.all().iter().map(|vm| vm.id().clone()).collect()
+    }
+
+    /// How many VMs there are.
+    #[must_use]
+    pub fn vm_count(&self) -> usize {
+        self.registry.all().len()
+    }
+
+    /// The settings of this manager.
+    #[must_use]
+    pub fn options(&self) -> &SmartVmOptions {
+        &self.options
+    }
+
+    /// Where the VMs' directories are.
+    #[must_use]
+    pub fn runtime_dir(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Removes what dead managers left in the runtime directory: their Firecrackers and their
+    /// files. VMs of living managers are not touched.
+    ///
+    /// # Errors
+    /// `RUNTIME_DIR_FAILED` when the directory cannot be looked through.
+    pub fn sweep(&self) -> Result<SweepReport, SmartVmError> {
+        let path = self.home.path().to_owned();
+        self.home.sweep().map_err(|source| RuntimeDirError { path, source }.into())
+    }
+
+    /// Stops every VM that runs or is paused, all at once. A failure of one does not stop the
+    /// others.
+    ///
+    /// # Errors
+    /// Every failure, each with its VM.
+    pub async fn stop_all(&self) -> Result<(), CleanupFailed> {
+        let live = self.registry.all().into_iter().filter(|vm| vm.state().is_live());
+        collect(live.map(|vm| async move { (vm.id().clone(), vm.stop().await.map(drop)) })).await
+    }
+
+    /// Stops every VM and removes all their files. A failure of one does not stop the others.
+    ///
+    /// # Errors
+    /// Every failure, each with its VM.
+    pub async fn cleanup(&self) -> Result<(), CleanupFailed> {
+        let all = self.registry.all().into_iter();
+        collect(all.map(|vm| async move {
+            // A VM that cannot be stopped is ended by the cleanup.
+            let _ = vm.stop().await;
+            (vm.id().clone(), vm.cleanup().await)
+        }))
+        .await
+    }
+}
+
+/// The VMs that could not be stopped or cleaned up.
+#[derive(Debug)]
+pub struct CleanupFailed {
+    failures: Vec<(VmId, SmartVmError)>,
+}
+
+impl CleanupFailed {
+    /// Each VM with what went wrong.
+    #[must_use]
+    pub fn failures(&self) -> &[(VmId, SmartVmError)] {
+        &self.failures
+    }
+}
+
+impl fmt::Display for CleanupFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot end every VM:")?;
+        for (id, error) in &self.failures {
+            write!(f, " {id}: {error};")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CleanupFailed {}
+
+/// Awaits all of `calls` at once and gathers what failed.
+async fn collect<F>(calls: impl Iterator<Item = F>) -> Result<(), CleanupFailed>
+where
+    F: Future<Output = (VmId, Result<(), SmartVmError>)> + Send + 'static,
+{
+    let mut tasks: tokio::task::JoinSet<_> = calls.collect();
+    let mut failures = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        match done {
+            Ok((_, Ok(()))) => {}
+            Ok((id, Err(error))) => failures.push((id, error)),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(CleanupFailed { failures }) }
+}

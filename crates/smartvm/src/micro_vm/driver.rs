@@ -1,0 +1,276 @@
+//! The task that owns a VM's process and files.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use smartvm_firecracker::api::VmRunState;
+use smartvm_firecracker::{ApiClient, FirecrackerProcess, ProcessExit};
+use tokio::sync::{mpsc, watch};
+
+use super::attempt::Attempt;
+use super::handle::{Published, Running, VmSetup};
+use super::report::{EndCause, StartReport, StopReport, VmEnd};
+use super::request::Request;
+use super::start::{call, start};
+use super::stop::{KILL_NOW, stop};
+use crate::home::VmDir;
+use crate::lifecycle::{Call, VmState, admit};
+use crate::smart_vm_error::SmartVmError;
+
+/// Owns one VM. Everything that changes the host for this VM happens in its task.
+pub(super) struct Driver {
+    setup: Arc<VmSetup>,
+    requests: mpsc::Receiver<Request>,
+    /// Requests that came while another was carried out, and that its outcome decides on.
+    deferred: VecDeque<Request>,
+    state: watch::Sender<VmState>,
+    end: watch::Sender<Option<VmEnd>>,
+    running: Arc<Mutex<Running>>,
+    live: Option<Live>,
+    /// The directory of a VM that has ended, until its cleanup.
+    left: Option<VmDir>,
+}
+
+/// A started Firecracker and what belongs to it.
+struct Live {
+    process: FirecrackerProcess,
+    client: Arc<ApiClient>,
+    dir: VmDir,
+}
+
+/// What ended a wait in which urgent requests are still heard.
+enum Outcome<T> {
+    Done(T),
+    /// A kill or a cleanup came, or (`None`) the last handle went.
+    Interrupted(Option<Request>),
+}
+
+impl Driver {
+    pub(super) fn new(setup: Arc<VmSetup>, requests: mpsc::Receiver<Request>) -> (Self, Published) {
+        let (state, watch_state) = watch::channel(VmState::Created);
+        let (end, watch_end) = watch::channel(None);
+        let running = Arc::new(Mutex::new(Running::default()));
+        let published =
+            Published { state: watch_state, end: watch_end, running: Arc::clone(&running) };
+        let deferred = VecDeque::new();
+        let driver =
+            Self { setup, requests, deferred, state, end, running, live: None, left: None };
+        (driver, published)
+    }
+
+    /// Serves requests until the last handle is gone, then removes what is left.
+    pub(super) async fn run(mut self) {
+        while let Some(request) = self.next_request().await {
+            self.carry_out(request).await;
+        }
+        self.kill().await;
+        if let Err(error) = self.remove_files() {
+            tracing::warn!(vm = %self.setup.spec.id(), %error, "files were left behind");
+        }
+    }
+
+    /// The next request; meanwhile the end of the process is noticed.
+    async fn next_request(&mut self) -> Option<Request> {
+        if let Some(request) = self.deferred.pop_front() {
+            return Some(request);
+        }
+        loop {
+            let Some(live) = &self.live else {
+                return self.requests.recv().await;
+            };
+            tokio::select! {
+                // The guest's end outranks what is asked of the guest.
+                biased;
+                exit = live.process.exited() => {
+                    let cause =
+                        if exit.is_clean() { EndCause::GuestEnded } else { EndCause::Crashed };
+                    self.ended(cause, Some(exit));
+                }
+                request = self.requests.recv() => return request,
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, request: Request) {
+        if let Err(refused) = admit(*self.state.borrow(), request.call()) {
+            request.refuse(refused.into());
+            return;
+        }
+        // A caller that has gone away gets no answer, and needs none.
+        match request {
+            Request::Start(reply) => drop(reply.send(self.start().await)),
+            Request::Pause(reply) => drop(reply.send(self.switch(Call::Pause).await)),
+            Request::Resume(reply) => drop(reply.send(self.switch(Call::Resume).await)),
+            Request::Stop { patience, reply } => drop(reply.send(Ok(self.stop(patience).await))),
+            Request::Kill(reply) => {
+                self.kill().await;
+                drop(reply.send(Ok(())));
+            }
+            Request::Cleanup(reply) => {
+                self.kill().await;
+                drop(reply.send(self.cleanup()));
+            }
+        }
+    }
+
+    async fn start(&mut self) -> Result<StartReport, SmartVmError> {
+        self.state.send_replace(VmState::Configuring);
+        let setup = Arc::clone(&self.setup);
+        let mut attempt = Attempt::default();
+        let outcome = self.unless_interrupted(start(&setup, &mut attempt)).await;
+        let error = match outcome {
+            Outcome::Done(Ok((client, report))) => {
+                self.started(client, attempt);
+                return Ok(report);
+            }
+            Outcome::Done(Err(error)) => error,
+            Outcome::Interrupted(request) => {
+                self.deferred.extend(request);
+                SmartVmError::Interrupted { call: Call::Start }
+            }
+        };
+        if let Err(left) = attempt.undo().await {
+            tracing::warn!(vm = %setup.spec.id(), error = %left, "a failed start left files behind");
+        }
+        self.state.send_replace(VmState::Error);
+        let exit = error.process_exit().cloned();
+        self.end.send_replace(Some(VmEnd { cause: EndCause::StartFailed, exit }));
+        Err(error)
+    }
+
+    fn started(&mut self, client: ApiClient, attempt: Attempt) {
+        let (Some(process), Some(dir)) = (attempt.process, attempt.dir) else {
+            unreachable!("a start succeeds only after it made its directory and its process");
+        };
+        let client = Arc::new(client);
+        self.publish(|running| {
+            running.console = Some(process.console());
+            running.process_id = Some(process.identity().pid);
+            running.client = Some(Arc::clone(&client));
+        });
+        self.live = Some(Live { process, client, dir });
+        self.state.send_replace(VmState::Running);
+    }
+
+    /// Pauses or resumes.
+    async fn switch(&mut self, to: Call) -> Result<(), SmartVmError> {
+        let (wanted, during, reached) = match to {
+            Call::Pause => (VmRunState::Paused, "pause the guest", VmState::Paused),
+            _ => (VmRunState::Resumed, "resume the guest", VmState::Running),
+        };
+        let Some(live) = self.live.take() else {
+            return Err(SmartVmError::NoClient { call: during });
+        };
+        let outcome =
+            self.unless_interrupted(call(&live.process, during, live.client.set_vm_state(wanted)));
+        let outcome = outcome.await;
+        self.live = Some(live);
+        match outcome {
+            Outcome::Done(Ok(())) => {
+                self.state.send_replace(reached);
+                Ok(())
+            }
+            Outcome::Done(Err(error)) => Err(error),
+            Outcome::Interrupted(request) => {
+                self.deferred.extend(request);
+                Err(SmartVmError::Interrupted { call: to })
+            }
+        }
+    }
+
+    async fn stop(&mut self, patience: Duration) -> StopReport {
+        let nothing = StopReport {
+            ended_by: "nothing",
+            exit: self.end.borrow().as_ref().and_then(|end| end.exit.clone()),
+            took: Duration::ZERO,
+        };
+        let Some(live) = self.live.take() else {
+            return nothing;
+        };
+        let state = *self.state.borrow();
+        let stopping = stop(&live.process, &live.client, state, patience);
+        let report = match self.unless_interrupted(stopping).await {
+            Outcome::Done(report) => report,
+            Outcome::Interrupted(request) => {
+                self.deferred.extend(request);
+                let termination = live.process.terminate(KILL_NOW).await;
+                StopReport { ended_by: "SIGKILL", exit: termination.exit, took: Duration::ZERO }
+            }
+        };
+        self.live = Some(live);
+        self.ended(EndCause::Stopped, report.exit.clone());
+        report
+    }
+
+    async fn kill(&mut self) {
+        if let Some(live) = &self.live {
+            let termination = live.process.terminate(KILL_NOW).await;
+            self.ended(EndCause::Killed, termination.exit);
+        }
+    }
+
+    /// Notes that the process is gone; its socket goes with it. After a crash everything goes at
+    /// once; otherwise the directory stays for the cleanup.
+    fn ended(&mut self, cause: EndCause, exit: Option<ProcessExit>) {
+        let Some(live) = self.live.take() else { return };
+        drop(live.process);
+        self.left = Some(live.dir);
+        if cause == EndCause::Crashed
+            && let Err(error) = self.remove_files()
+        {
+            tracing::warn!(vm = %self.setup.spec.id(), %error, "a crash left files behind");
+        }
+        self.publish(|running| {
+            running.client = None;
+            running.process_id = None;
+        });
+        let state = if cause == EndCause::Crashed { VmState::Error } else { VmState::Stopped };
+        self.state.send_replace(state);
+        self.end.send_replace(Some(VmEnd { cause, exit }));
+    }
+
+    fn cleanup(&mut self) -> Result<(), SmartVmError> {
+        let id = self.setup.spec.id().clone();
+        let removed = self.remove_files();
+        if *self.state.borrow() != VmState::Error {
+            self.state.send_replace(VmState::Stopped);
+        }
+        if let Some(registry) = self.setup.registry.upgrade() {
+            registry.forget(&id, &self.setup);
+        }
+        removed.map_err(|source| SmartVmError::Cleanup { id, source })
+    }
+
+    fn remove_files(&mut self) -> std::io::Result<()> {
+        self.left.take().map_or(Ok(()), VmDir::remove)
+    }
+
+    /// Awaits `work`, hearing requests meanwhile: urgent ones interrupt it, those that the state
+    /// refuses are refused at once, the others wait for its outcome.
+    async fn unless_interrupted<T>(&mut self, work: impl Future<Output = T>) -> Outcome<T> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Outcome::Done(done),
+                request = self.requests.recv() => match request {
+                    None => return Outcome::Interrupted(None),
+                    Some(request) if request.is_urgent() => {
+                        return Outcome::Interrupted(Some(request));
+                    }
+                    Some(request) => match admit(*self.state.borrow(), request.call()) {
+                        Ok(()) => self.deferred.push_back(request),
+                        Err(refused) => request.refuse(refused.into()),
+                    },
+                },
+            }
+        }
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut Running)) {
+        change(&mut self.running.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

@@ -1,0 +1,257 @@
+//! What callers hold of a VM.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use smartvm_firecracker::api::InstanceInfo;
+use smartvm_firecracker::{ApiClient, Console, FirecrackerVersion};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::driver::Driver;
+use super::report::{StartReport, StopReport, VmEnd};
+use super::request::{Reply, Request};
+use crate::config::VmSpec;
+use crate::home::RuntimeDir;
+use crate::lifecycle::VmState;
+use crate::manager::Registry;
+use crate::options::SmartVmOptions;
+use crate::smart_vm_error::SmartVmError;
+use crate::vm_id::VmId;
+
+/// One virtual machine.
+///
+/// A cheap handle: clones mean the same VM. Its life:
+///
+/// ```text
+/// created ── start ──▶ configuring ──▶ running ◀── pause / resume ──▶ paused
+///                           │             │                             │
+///                           │             ├──── stop, kill, guest's end ┴──▶ stopped
+///                           └─ failure ───┴──── crash ─────────────────────▶ error
+/// ```
+///
+/// # Dropping and cancellation
+/// When the last handle goes (the manager holds one until [`cleanup`](Self::cleanup)), the VM is
+/// ended at once and its files are removed, in the background. When the future of a call is
+/// dropped, the call goes on: the driver finishes what it began. When the owning process dies,
+/// `kill -9` included, the kernel ends Firecracker with it, and the next manager on the same runtime
+/// directory removes the files.
+#[derive(Debug, Clone)]
+pub struct MicroVm {
+    setup: Arc<VmSetup>,
+    requests: mpsc::Sender<Request>,
+    published: Published,
+}
+
+/// What a VM is made from; shared by handle and driver.
+#[derive(Debug)]
+pub(crate) struct VmSetup {
+    pub(crate) spec: VmSpec,
+    pub(crate) options: Arc<SmartVmOptions>,
+    pub(crate) home: RuntimeDir,
+    /// Weak: the registry holds handles, and a driver that held it would keep itself alive.
+    pub(crate) registry: Weak<Registry>,
+}
+
+/// What the driver lets handles see.
+#[derive(Debug, Clone)]
+pub(super) struct Published {
+    pub(super) state: watch::Receiver<VmState>,
+    pub(super) end: watch::Receiver<Option<VmEnd>>,
+    pub(super) running: Arc<Mutex<Running>>,
+}
+
+/// What exists only once Firecracker does.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    pub(super) client: Option<Arc<ApiClient>>,
+    pub(super) console: Option<Console>,
+    pub(super) process_id: Option<u32>,
+}
+
+impl MicroVm {
+    /// Describes a VM and starts its driver; nothing is made on the host.
+    pub(crate) fn create(setup: VmSetup) -> Self {
+        let setup = Arc::new(setup);
+        // A queue of 16: callers wait for their answer, so it only fills with abandoned requests.
+        let (requests, queue) = mpsc::channel(16);
+        let (driver, published) = Driver::new(Arc::clone(&setup), queue);
+        tokio::spawn(driver.run());
+        Self { setup, requests, published }
+    }
+
+    /// The VM's id.
+    #[must_use]
+    pub fn id(&self) -> &VmId {
+        self.setup.spec.id()
+    }
+
+    /// What the VM is made of.
+    #[must_use]
+    pub fn spec(&self) -> &VmSpec {
+        &self.setup.spec
+    }
+
+    /// The VM's directory, which exists from the start of [`start`](Self::start) to
+    /// [`cleanup`](Self::cleanup).
+    #[must_use]
+    pub fn runtime_dir(&self) -> PathBuf {
+        self.setup.home.vm_path(self.id())
+    }
+
+    /// The state at this moment.
+    #[must_use]
+    pub fn state(&self) -> VmState {
+        *self.published.state.borrow()
+    }
+
+    /// Follows the state. The last value stays when the VM is gone.
+    #[must_use]
+    pub fn watch_state(&self) -> watch::Receiver<VmState> {
+        self.published.state.clone()
+    }
+
+    /// Makes everything that the VM needs, starts Firecracker and boots the guest.
+    ///
+    /// # Errors
+    /// Whatever went wrong first; everything that was made is undone, the caller's files are as
+    /// they were, and the state is [`VmState::Error`]. `INVALID_STATE` unless the VM is created.
+    pub async fn start(&self) -> Result<StartReport, SmartVmError> {
+        self.ask(Request::Start).await
+    }
+
+    /// Makes the guest stand still, its memory kept.
+    ///
+    /// # Errors
+    /// `INVALID_STATE` unless it runs, `API_REFUSED` when Firecracker will not, `VMM_EXITED` when it
+    /// died.
+    pub async fn pause(&self) -> Result<(), SmartVmError> {
+        self.ask(Request::Pause).await
+    }
+
+    /// Lets a paused guest go on.
+    ///
+    /// # Errors
+    /// `INVALID_STATE` unless it is paused, else as [`pause`](Self::pause).
+    pub async fn resume(&self) -> Result<(), SmartVmError> {
+        self.ask(Request::Resume).await
+    }
+
+    /// Ends the VM: Ctrl-Alt-Del to the guest and ten seconds for it to shut down, then SIGTERM to
+    /// Firecracker and five seconds, then SIGKILL. A paused guest is resumed first. The files stay
+    /// until [`cleanup`](Self::cleanup). A VM that has ended already is left as it is.
+    ///
+    /// # Errors
+    /// `INVALID_STATE` before the VM runs.
+    pub async fn stop(&self) -> Result<StopReport, SmartVmError> {
+        self.stop_within(Duration::from_secs(10)).await
+    }
+
+    /// As [`stop`](Self::stop), with another time for the guest to shut down by itself. Zero sends
+    /// no Ctrl-Alt-Del at all.
+    ///
+    /// # Errors
+    /// As [`stop`](Self::stop).
+    pub async fn stop_within(&self, patience: Duration) -> Result<StopReport, SmartVmError> {
+        self.ask(|reply| Request::Stop { patience, reply }).await
+    }
+
+    /// Ends the VM at once, also in the middle of a start or a stop.
+    ///
+    /// # Errors
+    /// `VM_GONE` when the runtime that drove the VM is shutting down.
+    pub async fn kill(&self) -> Result<(), SmartVmError> {
+        self.ask(Request::Kill).await
+    }
+
+    /// Ends the VM at once if it lives, removes its files and forgets it. Safe to repeat.
+    ///
+    /// # Errors
+    /// `CLEANUP_FAILED` when its directory could not be removed; the next manager tries again.
+    pub async fn cleanup(&self) -> Result<(), SmartVmError> {
+        self.ask(Request::Cleanup).await
+    }
+
+    /// Waits until the VM has ended, for whatever cause, and says how. Returns `None` when the
+    /// driver went without an end: the VM was cleaned up before it was started.
+    pub async fn wait(&self) -> Option<VmEnd> {
+        let mut end = self.published.end.clone();
+        match end.wait_for(Option::is_some).await {
+            Ok(end) => end.clone(),
+            Err(_) => None,
+        }
+    }
+
+    /// The guest's serial console.
+    ///
+    /// # Errors
+    /// `NO_CLIENT` before Firecracker was started.
+    pub fn console(&self) -> Result<Console, SmartVmError> {
+        let console = self.running(|running| running.console.clone());
+        console.ok_or(SmartVmError::NoClient { call: "console" })
+    }
+
+    /// The process id of the VM's Firecracker.
+    ///
+    /// # Errors
+    /// `NO_CLIENT` before Firecracker was started and after it ended.
+    pub fn process_id(&self) -> Result<u32, SmartVmError> {
+        let id = self.running(|running| running.process_id);
+        id.ok_or(SmartVmError::NoClient { call: "process_id" })
+    }
+
+    /// What Firecracker says of itself.
+    ///
+    /// # Errors
+    /// `NO_CLIENT` before a start and after the end, `SOCKET_REQUEST_FAILED` when it does not answer.
+    pub async fn info(&self) -> Result<InstanceInfo, SmartVmError> {
+        self.client("info")?
+            .instance_info()
+            .await
+            .map_err(|source| SmartVmError::Api { call: "info", source })
+    }
+
+    /// The version of the running Firecracker.
+    ///
+    /// # Errors
+    /// As [`info`](Self::info).
+    pub async fn version(&self) -> Result<FirecrackerVersion, SmartVmError> {
+        self.client("version")?
+            .version()
+            .await
+            .map_err(|source| SmartVmError::Api { call: "version", source })
+    }
+
+    /// The API socket of the VM's Firecracker.
+    #[must_use]
+    pub fn socket_path(&self) -> PathBuf {
+        crate::home::socket_path(&self.runtime_dir())
+    }
+
+    /// Whether the VM will never run again.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.state(), VmState::Stopped | VmState::Error)
+    }
+
+    /// Whether this is a handle of the VM with that set-up.
+    pub(crate) fn has_setup(&self, setup: &Arc<VmSetup>) -> bool {
+        Arc::ptr_eq(&self.setup, setup)
+    }
+
+    fn client(&self, call: &'static str) -> Result<Arc<ApiClient>, SmartVmError> {
+        let client = self.running(|running| running.client.clone());
+        client.ok_or(SmartVmError::NoClient { call })
+    }
+
+    fn running<T>(&self, look: impl FnOnce(&Running) -> T) -> T {
+        // A panic elsewhere cannot leave these three options half-written.
+        look(&self.published.running.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, SmartVmError> {
+        let gone = || SmartVmError::Gone { id: self.id().clone() };
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}

@@ -1,0 +1,17 @@
+//! One virtual machine: the handle that callers hold, and the driver that owns the effects.
+//!
+//! Every VM has one driver task. Handles send it requests and watch what it publishes; only the
+//! driver touches the process and the files. So a caller that gives up half-way (a dropped future,
+//! a timeout) never leaves half a VM: the driver carries on or undoes.
+
+mod attempt;
+mod driver;
+mod handle;
+mod report;
+mod request;
+mod start;
+mod stop;
+
+pub use handle::MicroVm;
+pub(crate) use handle::VmSetup;
+pub use report::{EndCause, StartReport, StopReport, VmEnd};

@@ -1,0 +1,56 @@
+//! What became of a request.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use smartvm_firecracker::ProcessExit;
+
+/// How long each step of a start took.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct StartReport {
+    /// The steps in order, each with its share of [`total`](Self::total).
+    pub steps: Vec<(&'static str, Duration)>,
+    /// From the call until Firecracker accepted InstanceStart.
+    pub total: Duration,
+}
+
+/// How a stop went.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StopReport {
+    /// What ended the guest: `ctrl-alt-del`, `SIGTERM`, `SIGKILL`, or `nothing` when it had ended
+    /// before.
+    pub ended_by: &'static str,
+    /// How Firecracker ended.
+    pub exit: Option<ProcessExit>,
+    /// From the call until Firecracker was gone.
+    pub took: Duration,
+}
+
+/// How a VM ended.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct VmEnd {
+    /// Why.
+    pub cause: EndCause,
+    /// How Firecracker ended; absent when it was never started.
+    pub exit: Option<ProcessExit>,
+}
+
+/// Why a VM ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum EndCause {
+    /// The guest shut down or restarted by itself.
+    GuestEnded,
+    /// It was stopped.
+    Stopped,
+    /// It was ended at once.
+    Killed,
+    /// Firecracker died: a crash, a signal, a forbidden system call.
+    Crashed,
+    /// It never started.
+    StartFailed,
+}

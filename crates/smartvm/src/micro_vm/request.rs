@@ -1,0 +1,51 @@
+//! What a handle asks of the driver.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::report::{StartReport, StopReport};
+use crate::lifecycle::Call;
+use crate::smart_vm_error::SmartVmError;
+
+/// Where the driver puts the answer.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, SmartVmError>>;
+
+#[derive(Debug)]
+pub(super) enum Request {
+    Start(Reply<StartReport>),
+    Pause(Reply<()>),
+    Resume(Reply<()>),
+    Stop { patience: Duration, reply: Reply<StopReport> },
+    Kill(Reply<()>),
+    Cleanup(Reply<()>),
+}
+
+impl Request {
+    pub(super) fn call(&self) -> Call {
+        match self {
+            Self::Start(_) => Call::Start,
+            Self::Pause(_) => Call::Pause,
+            Self::Resume(_) => Call::Resume,
+            Self::Stop { .. } => Call::Stop,
+            Self::Kill(_) => Call::Kill,
+            Self::Cleanup(_) => Call::Cleanup,
+        }
+    }
+
+    /// Whether the request ends the VM at once, whatever it is doing.
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self, Self::Kill(_) | Self::Cleanup(_))
+    }
+
+    /// Answers with an error. A caller that has gone is no concern of ours.
+    pub(super) fn refuse(self, error: SmartVmError) {
+        match self {
+            Self::Start(reply) => drop(reply.send(Err(error))),
+            Self::Stop { reply, .. } => drop(reply.send(Err(error))),
+            Self::Pause(reply) | Self::Resume(reply) | Self::Kill(reply) | Self::Cleanup(reply) => {
+                drop(reply.send(Err(error)));
+            }
+        }
+    }
+}

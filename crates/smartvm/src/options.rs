@@ -1,0 +1,101 @@
+//! How a manager of VMs is set up.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
+use serde::{Deserialize, Serialize};
+
+/// The settings of a [`SmartVm`](crate::SmartVm); the JSON form has the same names in camelCase.
+///
+/// ```
+/// let options = smartvm::SmartVmOptions {
+///     firecracker_binary_path: Some("/usr/local/bin/firecracker".into()),
+///     ..smartvm::SmartVmOptions::default()
+/// };
+/// assert!(options.ephemeral_writable_drives);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct SmartVmOptions {
+    /// What is kept: Firecracker's binaries, kernels, images. Default: `/var/lib/smartvm` for
+    /// root; others say where, since only the command may look at their environment, and get
+    /// a directory next to the runtime directory otherwise.
+    pub data_dir: PathBuf,
+    /// What goes with the VMs: sockets, private copies of drives. Default: `/dev/shm/.smartvm/runtime`
+    /// for root and `/dev/shm/.smartvm-UID/runtime` for others where `/dev/shm` is a directory, else
+    /// the same below the system's directory for temporary files.
+    pub runtime_dir: PathBuf,
+    /// Whether a writable drive is a private copy that goes with its VM. Default: yes.
+    pub ephemeral_writable_drives: bool,
+    /// The Firecracker to run. Default: the newest below `<dataDir>/firecracker`, else the one on
+    /// [`path_var`](Self::path_var).
+    pub firecracker_binary_path: Option<PathBuf>,
+    /// The directories to search for Firecracker, as in `PATH`. The library never reads the
+    /// environment itself. Default: none.
+    #[serde(skip)]
+    pub path_var: Option<OsString>,
+    /// How many bytes of a guest's console are kept for a reader who comes late, 64 KiB by default.
+    /// Older output is overwritten: a guest can never take more memory than this.
+    pub console_capacity: usize,
+}
+
+impl Default for SmartVmOptions {
+    fn default() -> Self {
+        let home = volatile_home();
+        Self {
+            data_dir: if geteuid().is_root() {
+                PathBuf::from("/var/lib/smartvm")
+            } else {
+                home.join("data")
+            },
+            runtime_dir: home.join("runtime"),
+            ephemeral_writable_drives: true,
+            firecracker_binary_path: None,
+            path_var: None,
+            console_capacity: 64 * 1024,
+        }
+    }
+}
+
+/// A place in memory where the system has one. Each user has their own: whoever made a shared one
+/// first would lock the others out.
+fn volatile_home() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let us = geteuid();
+    if us.is_root() {
+        parent.join(".smartvm")
+    } else {
+        parent.join(format!(".smartvm-{}", us.as_raw()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtime_directory_of_root_is_in_memory() {
+        if geteuid().is_root() && Path::new("/dev/shm").is_dir() {
+            let options = SmartVmOptions::default();
+            assert_eq!(options.runtime_dir, Path::new("/dev/shm/.smartvm/runtime"));
+            assert_eq!(options.data_dir, Path::new("/var/lib/smartvm"));
+        } else {
+            assert!(SmartVmOptions::default().runtime_dir.ends_with("runtime"));
+        }
+    }
+
+    #[test]
+    fn options_are_read_from_camel_case_json() {
+        let options: SmartVmOptions = serde_json::from_str(
+            r#"{"runtimeDir":"/run/vms","ephemeralWritableDrives":false,
+                "firecrackerBinaryPath":"/bin/false"}"#,
+        )
+        .unwrap();
+        assert_eq!(options.runtime_dir, Path::new("/run/vms"));
+        assert!(!options.ephemeral_writable_drives);
+        assert_eq!(options.firecracker_binary_path.as_deref(), Some(Path::new("/bin/false")));
+        assert!(serde_json::from_str::<SmartVmOptions>(r#"{"dataDirr":"/x"}"#).is_err());
+    }
+}

@@ -1,0 +1,173 @@
+//! What a call on the manager or on a VM can end in.
+
+use std::io;
+
+use smartvm_firecracker::{ApiError, LaunchError, OpenBinaryError, ProcessExit, ReadyError};
+use smartvm_images::StageDriveError;
+
+use crate::config::{InvalidConfig, ReadConfigError};
+use crate::home::{ClaimError, RuntimeDirError, UnsafeDirectory};
+use crate::lifecycle::{Call, InvalidState};
+use crate::preflight::PreflightError;
+use crate::vm_id::VmId;
+
+/// The error of every call on [`SmartVm`](crate::SmartVm) and [`MicroVm`](crate::MicroVm).
+///
+/// [`code`](Self::code) is stable and made for programs; the text and its chain of sources are made
+/// for people, and [`hint`](Self::hint) says what they can do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SmartVmError {
+    /// The configuration breaks rules.
+    #[error(transparent)]
+    InvalidConfig(#[from] InvalidConfig),
+    /// The configuration could not be read.
+    #[error(transparent)]
+    ReadConfig(#[from] ReadConfigError),
+    /// The host cannot carry out the configuration.
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
+    /// The state does not allow the call.
+    #[error(transparent)]
+    InvalidState(#[from] InvalidState),
+    /// A directory is open to others.
+    #[error(transparent)]
+    UnsafeDirectory(#[from] UnsafeDirectory),
+    /// The runtime directory cannot be looked through.
+    #[error(transparent)]
+    Sweep(#[from] RuntimeDirError),
+    /// A VM of this manager has the id already.
+    #[error("VM {id} exists already")]
+    Exists {
+        /// The id.
+        id: VmId,
+    },
+    /// The VM's directory could not be taken.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// The VM's directory could not be written.
+    #[error("cannot write the directory of VM {id}")]
+    RuntimeDir {
+        /// The VM.
+        id: VmId,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no Firecracker to run.
+    #[error(transparent)]
+    Binary(#[from] OpenBinaryError),
+    /// Firecracker could not be started.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// Firecracker did not come up.
+    #[error(transparent)]
+    Ready(#[from] ReadyError),
+    /// A private copy of a drive could not be made.
+    #[error(transparent)]
+    Drive(#[from] StageDriveError),
+    /// Firecracker was asked before it was started, or after it ended.
+    #[error("cannot call {call}: the VM's Firecracker is not running")]
+    NoClient {
+        /// The call.
+        call: &'static str,
+    },
+    /// Firecracker refused a call, or did not answer it.
+    #[error("cannot {call}")]
+    Api {
+        /// What was being done.
+        call: &'static str,
+        /// What came back.
+        source: ApiError,
+    },
+    /// Firecracker died during a call.
+    #[error("cannot {during}: Firecracker {exit}")]
+    Exited {
+        /// What was being done.
+        during: &'static str,
+        /// How it ended, with its last output.
+        exit: ProcessExit,
+    },
+    /// The call was overtaken by a kill or a cleanup.
+    #[error("{call} was interrupted: the VM was ended meanwhile")]
+    Interrupted {
+        /// The call.
+        call: Call,
+    },
+    /// The task that drove the VM is gone.
+    #[error("VM {id} is gone: the runtime that drove it has shut down")]
+    Gone {
+        /// The VM.
+        id: VmId,
+    },
+    /// Files of the VM could not be removed.
+    #[error("cannot remove the files of VM {id}")]
+    Cleanup {
+        /// The VM.
+        id: VmId,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something happened that cannot; please report it.
+    #[error("internal error: {what}")]
+    Bug {
+        /// What happened.
+        what: String,
+    },
+}
+
+impl SmartVmError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidConfig(_) | Self::ReadConfig(_) => "INVALID_CONFIG",
+            Self::Preflight(error) => error.code(),
+            Self::InvalidState(_) => "INVALID_STATE",
+            Self::UnsafeDirectory(_) => "UNSAFE_DIRECTORY",
+            Self::Sweep(_) | Self::RuntimeDir { .. } | Self::Claim(ClaimError::Io { .. }) => {
+                "RUNTIME_DIR_FAILED"
+            }
+            Self::Exists { .. } | Self::Claim(_) => "VM_EXISTS",
+            Self::Binary(error) => error.code(),
+            Self::Launch(error) => error.code(),
+            // The same to a caller, whichever step it died in.
+            Self::Ready(ReadyError::Exited { .. }) => "VMM_EXITED",
+            Self::Ready(error) => error.code(),
+            Self::Drive(error) => error.code(),
+            Self::NoClient { .. } => "NO_CLIENT",
+            Self::Api { source, .. } => source.code(),
+            Self::Exited { .. } => "VMM_EXITED",
+            Self::Interrupted { .. } => "INTERRUPTED",
+            Self::Gone { .. } => "VM_GONE",
+            Self::Cleanup { .. } => "CLEANUP_FAILED",
+            Self::Bug { .. } => "INTERNAL",
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Preflight(error) => error.hint(),
+            Self::UnsafeDirectory(error) => error.hint(),
+            Self::Exists { .. } | Self::Claim(ClaimError::InUse { .. }) => {
+                Some("choose another id, or stop the VM that has it".to_owned())
+            }
+            Self::Binary(error) => error.hint(),
+            Self::Launch(error) => error.hint(),
+            Self::Ready(error) => error.hint(),
+            Self::Drive(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    /// How Firecracker ended, when that is what went wrong.
+    #[must_use]
+    pub fn process_exit(&self) -> Option<&ProcessExit> {
+        match self {
+            Self::Exited { exit, .. } => Some(exit),
+            Self::Ready(ReadyError::Exited { exit }) => Some(exit),
+            _ => None,
+        }
+    }
+}
