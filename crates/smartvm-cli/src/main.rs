@@ -1,2 +1,22 @@
-//! To come.
-fn main() {}
+//! The `smartvm` command: Firecracker microVMs from a terminal or a script.
+//!
+//! One file a verb. Every verb returns an [`exit_code::Exit`] or a
+//! [`failure::Failure`]; [`printer`] is the only place that prints, [`settings`]
+//! the only place that reads the environment.
+
+mod args;
+mod command;
+mod completions;
+mod doctor;
+mod exit_code;
+mod failure;
+mod kernel;
+mod logging;
+mod printer;
+mod run;
+mod settings;
+mod version;
+
+fn main() -> std::process::ExitCode {
+    command::main().into()
+}

@@ -1,0 +1,112 @@
+//! The command line, its global part.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+use crate::completions::CompletionsArgs;
+use crate::exit_code::Exit;
+use crate::kernel::KernelArgs;
+use crate::run::RunArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  smartvm doctor                                  what this host can do
+  smartvm kernel import /boot/vmlinuz-6.1.0-56-amd64 --modules /lib/modules/6.1.0-56-amd64
+  smartvm run --rootfs debian.ext4                boot it with that kernel
+
+Environment:
+  SMARTVM_DATA_DIR, SMARTVM_RUNTIME_DIR, SMARTVM_FIRECRACKER   as the flags
+  SMARTVM_AGENT                                   the guest init that `kernel import` packs
+  NO_COLOR                                        no colours";
+
+/// Firecracker microVMs: secure by default, leaving nothing behind.
+#[derive(Debug, Parser)]
+#[command(name = "smartvm", version, max_term_width = 100)]
+#[command(after_help = format!("{EXAMPLES}\n\n{}", Exit::table()))]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Flags that every verb knows.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Where kernels and downloads are kept [default: /var/lib/smartvm for root, else
+    /// $XDG_DATA_HOME/smartvm or ~/.local/share/smartvm]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "SMARTVM_DATA_DIR",
+        hide_env_values = true
+    )]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where sockets and private copies of drives of running VMs are [default: a private
+    /// directory in /dev/shm]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "SMARTVM_RUNTIME_DIR",
+        hide_env_values = true
+    )]
+    pub(crate) runtime_dir: Option<PathBuf>,
+    /// The Firecracker to run [default: the newest in the data directory, else the one on PATH]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "SMARTVM_FIRECRACKER",
+        hide_env_values = true
+    )]
+    pub(crate) firecracker: Option<PathBuf>,
+    /// Print data as JSON on stdout, and an error as JSON on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print no status lines
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Print logs on stderr: info, with -vv debug, with -vvv trace
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Run(Box<RunArgs>),
+    /// Check what this host can do, and say how to mend it
+    #[command(after_help = crate::doctor::AFTER_HELP)]
+    Doctor,
+    Kernel(KernelArgs),
+    /// Print the versions of smartvm and of Firecracker
+    #[command(after_help = crate::version::AFTER_HELP)]
+    Version,
+    Completions(CompletionsArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_help_with_an_example() {
+        for verb in Args::command().get_subcommands() {
+            let name = verb.get_name();
+            assert!(verb.get_about().is_some(), "{name} says nothing of itself");
+            let after = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains(&format!("smartvm {name}")), "{name} has no example");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What the exit code of the command means.
+//!
+//! Scripts branch on these numbers, so a number never changes its meaning.
+//! 5 is kept free for "the daemon cannot be reached".
+
+/// How the command ended, as its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done. For `run`: the guest ended by itself, or a key asked for its end.
+    Ok = 0,
+    /// The operation failed; the error says why.
+    Failed = 1,
+    /// The command line or a configuration file is wrong.
+    Usage = 2,
+    /// Something that was named does not exist.
+    NotFound = 3,
+    /// Something is in the way, or the host lacks what the operation needs.
+    Conflict = 4,
+    /// Firecracker ended with an error while the guest ran.
+    VmmCrashed = 10,
+    /// The guest's kernel panicked.
+    GuestPanicked = 11,
+    /// A bug in this command.
+    Bug = 70,
+    /// SIGHUP ended the guest before it stopped by itself.
+    HungUp = 129,
+    /// SIGINT (Ctrl-C) ended the guest before it stopped by itself.
+    Interrupted = 130,
+    /// Nobody reads the output any more.
+    OutputClosed = 141,
+    /// SIGTERM ended the guest before it stopped by itself.
+    Terminated = 143,
+}
+
+impl Exit {
+    const ALL: [Self; 12] = [
+        Self::Ok,
+        Self::Failed,
+        Self::Usage,
+        Self::NotFound,
+        Self::Conflict,
+        Self::VmmCrashed,
+        Self::GuestPanicked,
+        Self::Bug,
+        Self::HungUp,
+        Self::Interrupted,
+        Self::OutputClosed,
+        Self::Terminated,
+    ];
+
+    /// The number the shell sees.
+    pub(crate) fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The meaning in a few words, as `--help` shows it.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "done; for `run`: the guest ended, or a key asked for its end",
+            Self::Failed => "the operation failed",
+            Self::Usage => "the command line or a configuration is wrong",
+            Self::NotFound => "something that was named does not exist",
+            Self::Conflict => "something is in the way, or the host lacks what is needed",
+            Self::VmmCrashed => "Firecracker ended with an error",
+            Self::GuestPanicked => "the guest's kernel panicked",
+            Self::Bug => "a bug in smartvm",
+            Self::HungUp => "SIGHUP ended the guest",
+            Self::Interrupted => "Ctrl-C (SIGINT) ended the guest",
+            Self::OutputClosed => "nobody reads the output any more",
+            Self::Terminated => "SIGTERM ended the guest",
+        }
+    }
+
+    /// The exit code that goes with a stable error code of ours or of the library.
+    pub(crate) fn for_error_code(code: &str) -> Self {
+        match code {
+            "INSTANCE_ID_INVALID" | "INVALID_CONFIG" | "INVALID_KERNEL_NAME" | "USAGE" => {
+                Self::Usage
+            }
+            "PROCESS_EXITED" | "VMM_CRASHED" | "VMM_EXITED" => Self::VmmCrashed,
+            "GUEST_PANICKED" => Self::GuestPanicked,
+            "OUTPUT_CLOSED" => Self::OutputClosed,
+            "BUG" | "INTERNAL" => Self::Bug,
+            "FIRECRACKER_NOT_EXECUTABLE"
+            | "FIRECRACKER_WRONG_ARCH"
+            | "INVALID_STATE"
+            | "KERNEL_EXISTS"
+            | "KERNEL_STORE_UNSAFE"
+            | "KERNEL_WRONG_ARCH"
+            | "MEMORY_EXCEEDS_HOST"
+            | "NO_CLIENT"
+            | "UNSAFE_DIRECTORY"
+            | "VM_EXISTS" => Self::Conflict,
+            code if code.ends_with("_NOT_FOUND") => Self::NotFound,
+            _ => Self::Failed,
+        }
+    }
+
+    /// Whether the error code is about a file that the caller named, so that its absence
+    /// counts as [`Exit::NotFound`].
+    pub(crate) fn is_about_a_named_file(code: &str) -> bool {
+        matches!(
+            code,
+            "DRIVE_UNUSABLE" | "INITRD_UNREADABLE" | "INVALID_CONFIG" | "KERNEL_UNREADABLE"
+        )
+    }
+
+    /// The table of all exit codes for `--help`.
+    pub(crate) fn table() -> String {
+        let rows =
+            Self::ALL.iter().map(|exit| format!("  {:>3}  {}", exit.number(), exit.meaning()));
+        format!("Exit codes:\n{}", rows.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.number())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_row_in_the_table_once() {
+        let table = Exit::table();
+        for exit in Exit::ALL {
+            let row = format!("{:>3}  {}", exit.number(), exit.meaning());
+            assert_eq!(table.matches(&row).count(), 1, "{row}");
+        }
+    }
+
+    #[test]
+    fn error_codes_map_to_documented_exit_codes() {
+        assert_eq!(Exit::for_error_code("FIRECRACKER_NOT_FOUND"), Exit::NotFound);
+        assert_eq!(Exit::for_error_code("KERNEL_NOT_FOUND"), Exit::NotFound);
+        assert_eq!(Exit::for_error_code("FIRECRACKER_WRONG_ARCH"), Exit::Conflict);
+        assert_eq!(Exit::for_error_code("PROCESS_EXITED"), Exit::VmmCrashed);
+        assert_eq!(Exit::for_error_code("API_REFUSED"), Exit::Failed);
+        assert_eq!(Exit::for_error_code("a code from a later release"), Exit::Failed);
+    }
+}

@@ -1,0 +1,210 @@
+//! Why the command failed, and how that is shown.
+//!
+//! For people:
+//!
+//! ```text
+//! error: failed to start vm `web`
+//!   caused by: failed to open firecracker at /opt/firecracker
+//!   caused by: no such file or directory
+//!
+//! hint: install Firecracker, or point --firecracker at it
+//! ```
+//!
+//! With `--json`, one line on stderr:
+//! `{"error":{"code":"…","message":"…","causes":["…"],"hint":"…"}}`, where `code`
+//! is stable, `causes` may be empty and `hint` may be null.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::exit_code::Exit;
+
+/// How many lines of a failed process' output are shown: the reason is in the last ones.
+const OUTPUT_LINES: usize = 10;
+
+/// A failure on its way to the person or script that called us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Failure {
+    #[serde(skip)]
+    exit: Exit,
+    code: Cow<'static, str>,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure of our own; the exit code follows from `code`.
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::for_error_code(code),
+            code: Cow::Borrowed(code),
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// A failure of a library, with its whole chain of causes.
+    pub(crate) fn of(
+        error: &(dyn Error + 'static),
+        code: &'static str,
+        hint: Option<String>,
+    ) -> Self {
+        let mut failure = Self { hint, ..Self::new(code, error.to_string()) };
+        if Exit::is_about_a_named_file(code) && is_absence(error) {
+            failure.exit = Exit::NotFound;
+        }
+        match error.source() {
+            Some(source) => failure.caused_by(source),
+            None => failure,
+        }
+    }
+
+    /// A failure to write what was asked for. A closed pipe is not worth a message.
+    pub(crate) fn writing_output(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::new("OUTPUT_CLOSED", "nobody reads the output any more");
+        }
+        Self::new("OUTPUT_FAILED", "failed to write to standard output").caused_by(error)
+    }
+
+    /// Adds `source` and everything behind it.
+    pub(crate) fn caused_by(mut self, source: &dyn Error) -> Self {
+        let mut next = Some(source);
+        while let Some(error) = next {
+            let text = error.to_string();
+            // A transparent wrapper says what its source says.
+            if self.causes.last().unwrap_or(&self.message) != &text {
+                self.causes.push(text);
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    /// Adds the last lines that a failed process wrote; nothing when it wrote nothing.
+    pub(crate) fn with_last_output(mut self, output: &str) -> Self {
+        let lines: Vec<_> = output.lines().filter(|line| !line.trim().is_empty()).collect();
+        if !lines.is_empty() {
+            let last = &lines[lines.len().saturating_sub(OUTPUT_LINES)..];
+            self.causes.push(format!("its last output was\n{}", last.join("\n")));
+        }
+        self
+    }
+
+    /// Says what the person can do about it.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What the command ends with.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// The line for `--json`, without its line end.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::json!({ "error": self }).to_string()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let red = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
+        let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into())).bold();
+        write!(f, "{red}error:{red:#} {}", indented(&self.message))?;
+        for cause in &self.causes {
+            write!(f, "\n  caused by: {}", indented(cause))?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n\n{cyan}hint:{cyan:#} {}", indented(hint))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether something in the chain says that a file does not exist.
+fn is_absence(error: &(dyn Error + 'static)) -> bool {
+    let mut chain = std::iter::successors(Some(error), |&error| error.source());
+    chain.any(|error| {
+        error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::NotFound)
+    })
+}
+
+/// Keeps the further lines of a message (a process' last output, say) apart from
+/// the lines that begin with `error:` and the like, and shows no control bytes:
+/// what a guest printed may be part of a message.
+fn indented(text: &str) -> String {
+    let visible = text.trim_end().chars().filter(|&c| c == '\n' || c == '\t' || !c.is_control());
+    visible.collect::<String>().replace('\n', "\n    ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("failed to start vm `web`")]
+    struct StartError(#[source] io::Error);
+
+    fn plain(failure: &Failure) -> String {
+        anstream::adapter::strip_str(&failure.to_string()).to_string()
+    }
+
+    #[test]
+    fn the_chain_and_the_hint_are_shown_on_lines_of_their_own() {
+        let error = StartError(io::Error::other("no such device"));
+        let failure = Failure::of(&error, "START_FAILED", Some("load the kvm module".into()));
+        assert_eq!(
+            plain(&failure),
+            "error: failed to start vm `web`\n  caused by: no such device\n\nhint: load the kvm module"
+        );
+    }
+
+    #[test]
+    fn a_named_file_that_is_missing_counts_as_not_found() {
+        let error = StartError(io::ErrorKind::NotFound.into());
+        assert_eq!(Failure::of(&error, "KERNEL_UNREADABLE", None).exit(), Exit::NotFound);
+        assert_eq!(Failure::of(&error, "START_FAILED", None).exit(), Exit::Failed);
+        let error = StartError(io::ErrorKind::PermissionDenied.into());
+        assert_eq!(Failure::of(&error, "KERNEL_UNREADABLE", None).exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn the_json_form_has_every_key_even_when_there_is_no_hint() {
+        let failure = Failure::new("KERNEL_NOT_FOUND", "no kernel is called `x`");
+        assert_eq!(
+            failure.to_json(),
+            r#"{"error":{"causes":[],"code":"KERNEL_NOT_FOUND","hint":null,"message":"no kernel is called `x`"}}"#
+        );
+    }
+
+    #[test]
+    fn a_cause_that_repeats_the_message_is_left_out() {
+        let error = io::Error::other("disk full");
+        let failure = Failure::new("X", "disk full").caused_by(&error);
+        assert_eq!(plain(&failure), "error: disk full");
+    }
+
+    #[test]
+    fn output_of_a_guest_cannot_move_the_cursor() {
+        let failure = Failure::new("X", "last output: \x1b[2Jboo\nsecond line\n");
+        assert_eq!(plain(&failure), "error: last output: [2Jboo\n    second line");
+        assert!(!failure.to_string().contains("\x1b[2J"));
+    }
+
+    #[test]
+    fn a_closed_pipe_has_an_exit_code_of_its_own() {
+        let closed = Failure::writing_output(&io::ErrorKind::BrokenPipe.into());
+        assert_eq!(closed.exit(), Exit::OutputClosed);
+        let full = Failure::writing_output(&io::ErrorKind::StorageFull.into());
+        assert_eq!(full.exit(), Exit::Failed);
+    }
+}

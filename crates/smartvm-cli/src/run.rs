@@ -1,0 +1,143 @@
+//! `smartvm run`: boot a guest, be its console, end with it.
+//!
+//! The command owns the VM. When it ends, for whatever reason, so does the guest, and
+//! nothing of it is left on the host.
+
+mod args;
+mod configuration;
+mod console;
+mod drive;
+mod escape;
+mod guest_end;
+mod interrupts;
+mod memory;
+mod orders;
+mod outcome;
+mod report;
+mod session;
+pub(crate) mod terminal;
+
+use std::pin::pin;
+use std::time::Duration;
+
+use smartvm::{MicroVm, SmartVm, VmConfig};
+use tokio::runtime::Runtime;
+
+pub(crate) use self::args::RunArgs;
+use self::interrupts::{Interrupt, Interrupts};
+use self::report::{ReportFile, RunReport};
+use self::session::Session;
+use self::terminal::InputMode;
+use crate::exit_code::Exit;
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::settings::Settings;
+
+/// How long a thread that is stuck in a system call may hold up the command's end.
+const SHUTDOWN: Duration = Duration::from_millis(200);
+
+/// Boots the guest and stays until it has ended.
+pub(crate) fn perform(
+    args: &RunArgs,
+    settings: &Settings,
+    printer: Printer,
+) -> Result<Exit, Failure> {
+    let file = args.report.as_deref().map(ReportFile::create).transpose()?;
+    let mut report = RunReport::new();
+    let runtime = runtime()?;
+    let outcome = configuration::assemble(args, settings).and_then(|config| {
+        runtime.block_on(own(config, args.no_stdin, settings, printer, &mut report))
+    });
+    runtime.shutdown_timeout(SHUTDOWN);
+    report.note_outcome(&outcome);
+    match file.map_or(Ok(()), |file| file.write(&report)) {
+        Err(unwritten) if outcome.is_ok() => Err(unwritten),
+        Err(unwritten) => {
+            printer.failure(&unwritten);
+            outcome
+        }
+        Ok(()) => outcome,
+    }
+}
+
+/// The runtime that the library works in.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    // Two threads: what waits for the VM is never held up by what it logs.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(|error| Failure::new("NO_RUNTIME", "failed to start threads").caused_by(&error))
+}
+
+/// Makes the VM, attends it and removes it, whatever happens in between.
+async fn own(
+    config: VmConfig,
+    no_stdin: bool,
+    settings: &Settings,
+    printer: Printer,
+    report: &mut RunReport,
+) -> Result<Exit, Failure> {
+    let mut interrupts = Interrupts::catch()
+        .map_err(|error| Failure::new("NO_SIGNALS", "failed to catch signals").caused_by(&error))?;
+    let manager =
+        SmartVm::new(settings.options()).map_err(|e| Failure::of(&e, e.code(), e.hint()))?;
+    let vm = manager.create_vm(&config).map_err(|e| Failure::of(&e, e.code(), e.hint()))?;
+    report.id = Some(vm.id().to_string());
+    report.note_state(vm.state());
+    let outcome = match start(&vm, &mut interrupts, report).await {
+        Ok(None) => {
+            let mode = InputMode::choose(no_stdin);
+            Session::new(&vm, mode, printer, report).attend(&mut interrupts).await
+        }
+        Ok(Some(interrupted)) => Ok(interrupted),
+        Err(failure) => Err(failure),
+    };
+    let cleaned = manager.cleanup().await;
+    match cleaned.map_err(|e| Failure::of(&e, "CLEANUP_FAILED", None)) {
+        Err(left) if outcome.is_ok() => Err(left),
+        Err(left) => {
+            printer.failure(&left);
+            outcome
+        }
+        Ok(()) => outcome,
+    }
+}
+
+/// Starts the VM; a signal meanwhile ends it and is returned as the command's end.
+async fn start(
+    vm: &MicroVm,
+    interrupts: &mut Interrupts,
+    report: &mut RunReport,
+) -> Result<Option<Exit>, Failure> {
+    let mut interrupted = None;
+    let mut states = vm.watch_state();
+    let mut starting = pin!(vm.start());
+    let started = loop {
+        tokio::select! {
+            biased;
+            started = &mut starting => break started,
+            interrupt = interrupts.next() => {
+                interrupted = interrupted.or(Some(interrupt));
+                // It fails only when the VM is gone, which is what was wanted.
+                drop(vm.kill().await);
+            }
+            Ok(()) = states.changed() => {
+                let state = *states.borrow_and_update();
+                report.note_state(state);
+            }
+        }
+    };
+    report.note_state(vm.state());
+    report.pid = vm.process_id().ok();
+    match started {
+        _ if interrupted.is_some() => Ok(interrupted.map(Interrupt::exit)),
+        Ok(started) => {
+            report.note_start(&started);
+            Ok(None)
+        }
+        Err(error) => {
+            let output = error.process_exit().map_or("", |exit| exit.output.as_str());
+            let failure = Failure::of(&error, error.code(), error.hint());
+            Err(failure.with_last_output(output))
+        }
+    }
+}

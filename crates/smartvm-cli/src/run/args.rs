@@ -1,0 +1,82 @@
+//! The flags of `smartvm run`.
+
+use std::path::PathBuf;
+
+use super::drive::DriveArg;
+use super::memory::MemoryMib;
+use crate::exit_code::Exit;
+
+const AFTER_HELP: &str = "\
+Console:
+  On a terminal the keyboard is the guest's, Ctrl-C too: it interrupts programs in the guest,
+  not smartvm. Ctrl-] takes the next key for smartvm:
+    Ctrl-] p       pause, or resume
+    Ctrl-] q       stop the guest gently: Ctrl-Alt-Del, and 10 seconds to shut down
+    Ctrl-] k       end the guest at once
+    Ctrl-] ?       list the keys
+    Ctrl-] Ctrl-]  send one Ctrl-] to the guest
+  When standard input or output is not a terminal, input goes to the guest as it comes and its
+  end means nothing. With --no-stdin, or then, Ctrl-C stops the guest gently and a second one
+  ends it at once. SIGINT, SIGTERM and SIGHUP do the same from anywhere.
+  With --json, only errors appear on stderr; --report has the rest.
+
+Drives:
+  --drive PATH[:ro|:rw][,id=NAME], read from its end. A writable drive is a private copy that
+  goes with the VM, so that the image stays as it is; --persistent writes to the image itself.
+
+Examples:
+  smartvm run --rootfs debian.ext4
+  smartvm run --kernel 6.1.0-56-amd64 --rootfs root.squashfs --rootfs-read-only --memory 512M
+  smartvm run --kernel ./vmlinux --drive data.img:ro,id=data --boot-args 'console=ttyS0 panic=1'
+  smartvm run --config vm.json --vcpus 2 --report run.json";
+
+/// Boot a guest with its console on this terminal, until it ends
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("{AFTER_HELP}\n\n{}", Exit::table()))]
+pub(crate) struct RunArgs {
+    /// The kernel: a path to a vmlinux, or a name from `smartvm kernel list` [default: the
+    /// newest imported kernel]
+    ///
+    /// An imported kernel brings its initramfs. A value with a slash is always a path.
+    #[arg(long, value_name = "PATH|NAME")]
+    pub(super) kernel: Option<PathBuf>,
+    /// The initial RAM disk
+    #[arg(long, value_name = "PATH")]
+    pub(super) initrd: Option<PathBuf>,
+    /// The root drive's image or block device
+    #[arg(long, value_name = "PATH")]
+    pub(super) rootfs: Option<PathBuf>,
+    /// Give the root drive to the guest read-only
+    #[arg(long)]
+    pub(super) rootfs_read_only: bool,
+    /// One more drive, see below; may be repeated
+    #[arg(long = "drive", value_name = "PATH[:ro][,id=NAME]")]
+    pub(super) drives: Vec<DriveArg>,
+    /// How many processors the guest sees [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(super) vcpus: Option<u32>,
+    /// The guest's memory in MiB, or as 512M or 2G [default: 128]
+    #[arg(long, value_name = "MIB")]
+    pub(super) memory: Option<MemoryMib>,
+    /// The kernel's command line [default: console=ttyS0 reboot=k panic=1 pci=off]
+    #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
+    pub(super) boot_args: Option<String>,
+    /// A VM configuration in JSON; flags override it
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The VM's id [default: a random one]
+    #[arg(long, value_name = "ID")]
+    pub(super) id: Option<String>,
+    /// Copy writable drives, whatever the configuration says
+    #[arg(long, conflicts_with = "persistent")]
+    pub(super) ephemeral: bool,
+    /// Let the guest write to the images themselves
+    #[arg(long)]
+    pub(super) persistent: bool,
+    /// Write a report of the run as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
+    /// Give the guest no input, and leave the terminal's mode as it is
+    #[arg(long)]
+    pub(super) no_stdin: bool,
+}

@@ -1,0 +1,159 @@
+//! The guest's console on our standard streams.
+//!
+//! Reading and writing standard streams may block for as long as a terminal or pipe likes, so
+//! both happen off the tasks that watch signals and the guest's end.
+
+use std::io::{self, IsTerminal, Read};
+use std::os::fd::AsFd;
+use std::thread;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use smartvm_firecracker::{Console, ConsoleReader};
+use tokio::sync::{mpsc, watch};
+
+use super::escape::{Escape, Key};
+use super::guest_end::{ConsoleWatch, Seen};
+use super::terminal::InputMode;
+use crate::printer::Printer;
+
+/// Largest piece that is read from standard input at once.
+const PIECE: usize = 4096;
+
+/// Pieces typed ahead for a guest that does not take them; what exceeds them is dropped, because
+/// the keys behind them must still reach us.
+const TYPED_AHEAD: usize = 64;
+
+/// Writes the console to standard output until it ends, and publishes what it saw.
+///
+/// When the output is slower than the guest, the console's ring overwrites the oldest bytes
+/// and we say how many: a guest can neither be held up by us nor make us use more memory.
+///
+/// # Errors
+/// When standard output takes no more; the rest of the console is not read then.
+pub(super) async fn show(
+    mut reader: ConsoleReader,
+    printer: Printer,
+    seen: watch::Sender<Seen>,
+) -> io::Result<()> {
+    let mut watch = ConsoleWatch::default();
+    let mut lost = 0;
+    while let Some(chunk) = reader.next().await {
+        if lost == 0 && chunk.lost > 0 {
+            printer.warning("the guest prints faster than the output takes it; some is left out");
+        }
+        lost += chunk.lost;
+        watch.feed(&chunk.bytes);
+        seen.send_modify(|seen| seen.update(&watch, chunk.bytes.len()));
+        let write = tokio::task::spawn_blocking(move || printer.console(&chunk.bytes));
+        write.await.map_err(io::Error::other)??;
+    }
+    if lost > 0 {
+        printer.warning(&format!("{lost} bytes of the guest's console were left out"));
+    }
+    Ok(())
+}
+
+/// Returns once standard output is a pipe or socket whose other end is gone, and never when
+/// it is anything else; SIGHUP tells of a terminal. Without this, a guest that says nothing more
+/// would keep a pipeline open whose reader has left.
+pub(super) fn output_closed() -> impl Future<Output = ()> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    // Asked now: a terminal that is gone is no longer known as one.
+    if !io::stdout().is_terminal() {
+        thread::spawn(move || {
+            if reader_went_away() {
+                // The command may have ended meanwhile.
+                let _ = sender.send(());
+            }
+        });
+    }
+    async {
+        if receiver.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Starts to carry standard input to the guest. The keys that are for us come out here.
+pub(super) fn carry_input(mode: InputMode, console: Console) -> mpsc::Receiver<Key> {
+    let (ours, keys) = mpsc::channel(16);
+    match mode {
+        InputMode::None => {}
+        InputMode::PassThrough => drop(tokio::spawn(pass_through(read_input(), console))),
+        InputMode::RawTerminal => {
+            let (typed, waiting) = mpsc::channel(TYPED_AHEAD);
+            drop(tokio::spawn(pass_through(waiting, console)));
+            drop(tokio::spawn(take_keys(read_input(), typed, ours)));
+        }
+    }
+    keys
+}
+
+/// Gives the guest every byte. A guest that takes none holds up the input, not memory.
+async fn pass_through(mut input: mpsc::Receiver<Vec<u8>>, console: Console) {
+    while let Some(bytes) = input.recv().await {
+        if let Err(error) = console.write(&bytes).await {
+            tracing::debug!(%error, "the guest takes no more input");
+            return;
+        }
+    }
+}
+
+async fn take_keys(
+    mut input: mpsc::Receiver<Vec<u8>>,
+    guest: mpsc::Sender<Vec<u8>>,
+    ours: mpsc::Sender<Key>,
+) {
+    let mut escape = Escape::default();
+    while let Some(bytes) = input.recv().await {
+        for key in escape.feed(&bytes) {
+            match key {
+                Key::Guest(bytes) => drop(guest.try_send(bytes)),
+                key => {
+                    if ours.send(key).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Bytes from standard input. The thread behind it ends with the input or the process, since
+/// a read that waits cannot be called off.
+fn read_input() -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel(1);
+    thread::spawn(move || {
+        let mut stdin = io::stdin().lock();
+        let mut piece = [0; PIECE];
+        loop {
+            match stdin.read(&mut piece) {
+                Ok(0) => return,
+                Ok(length) => {
+                    if sender.blocking_send(piece[..length].to_vec()).is_err() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    tracing::debug!(%error, "standard input cannot be read any more");
+                    return;
+                }
+            }
+        }
+    });
+    receiver
+}
+
+fn reader_went_away() -> bool {
+    let stdout = io::stdout();
+    // No events are asked for: the kernel reports an error or hang-up unasked.
+    let mut fds = [PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty())];
+    loop {
+        match poll(&mut fds, None) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+            Ok(_) => return fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP),
+        }
+    }
+}

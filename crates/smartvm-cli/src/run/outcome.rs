@@ -1,0 +1,113 @@
+//! What the command ends with.
+
+use smartvm::{EndCause, VmEnd};
+
+use super::interrupts::Interrupt;
+use crate::exit_code::Exit;
+use crate::failure::Failure;
+
+/// What ended the guest, when it was not the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// Ctrl-] q or Ctrl-] k.
+    Key,
+    /// A signal to the command.
+    Interrupt(Interrupt),
+    /// The console could not be shown any more.
+    OutputFailed,
+    /// The guest powered down, which Firecracker cannot notice.
+    PoweredDown,
+}
+
+/// How it all ended, in order of weight: a crash outranks a panic, and a panic outranks whoever
+/// asked for the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Firecracker died.
+    Crashed,
+    /// The guest's kernel panicked.
+    Panicked,
+    /// Something other than the guest ended it.
+    Ended(Reason),
+    /// The guest ended by itself.
+    GuestEnded,
+}
+
+impl Verdict {
+    /// Decides from Firecracker's end, the console and what was asked for.
+    pub(super) fn new(cause: Option<EndCause>, panicked: bool, reason: Option<Reason>) -> Self {
+        match reason {
+            _ if cause == Some(EndCause::Crashed) => Self::Crashed,
+            _ if panicked => Self::Panicked,
+            Some(reason) => Self::Ended(reason),
+            None => Self::GuestEnded,
+        }
+    }
+
+    /// Whether the guest's end is no failure, so that a failure to show its console counts.
+    pub(super) fn is_ok(self) -> bool {
+        matches!(self, Self::Ended(_) | Self::GuestEnded)
+    }
+
+    /// The command's end. `end` says how Firecracker ended.
+    pub(super) fn into_result(self, end: Option<&VmEnd>) -> Result<Exit, Failure> {
+        match self {
+            Self::Crashed => Err(crashed(end)),
+            Self::Panicked => Err(Failure::new("GUEST_PANICKED", "the guest's kernel panicked")),
+            Self::Ended(Reason::Interrupt(interrupt)) => Ok(interrupt.exit()),
+            Self::Ended(_) | Self::GuestEnded => Ok(Exit::Ok),
+        }
+    }
+
+    /// The last status line, where there is something to say that no error says.
+    pub(super) fn status(self) -> Option<&'static str> {
+        match self {
+            Self::GuestEnded => Some("the guest ended"),
+            Self::Ended(Reason::PoweredDown) => Some("the guest powered down"),
+            Self::Ended(Reason::Key | Reason::Interrupt(_)) => Some("the guest was ended"),
+            Self::Ended(Reason::OutputFailed) | Self::Crashed | Self::Panicked => None,
+        }
+    }
+}
+
+fn crashed(end: Option<&VmEnd>) -> Failure {
+    let exit = end.and_then(|end| end.exit.as_ref());
+    let how = exit.map_or_else(|| "ended unexpectedly".to_owned(), ToString::to_string);
+    let output = exit.map_or("", |exit| exit.output.as_str());
+    Failure::new("VMM_CRASHED", format!("firecracker {how}")).with_last_output(output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit(cause: EndCause, panicked: bool, reason: Option<Reason>) -> Exit {
+        let result = Verdict::new(Some(cause), panicked, reason).into_result(None);
+        result.unwrap_or_else(|failure| failure.exit())
+    }
+
+    #[test]
+    fn a_guest_that_ends_by_itself_is_success() {
+        assert_eq!(exit(EndCause::GuestEnded, false, None), Exit::Ok);
+        assert_eq!(exit(EndCause::Killed, false, Some(Reason::PoweredDown)), Exit::Ok);
+    }
+
+    #[test]
+    fn an_end_by_key_is_success_and_one_by_signal_has_the_signals_code() {
+        assert_eq!(exit(EndCause::Stopped, false, Some(Reason::Key)), Exit::Ok);
+        for (interrupt, code) in
+            [(Interrupt::Int, 130), (Interrupt::Term, 143), (Interrupt::Hup, 129)]
+        {
+            let reason = Some(Reason::Interrupt(interrupt));
+            assert_eq!(exit(EndCause::Stopped, false, reason).number(), code);
+        }
+    }
+
+    #[test]
+    fn a_crash_outranks_a_panic_and_a_panic_outranks_who_asked() {
+        let reason = Some(Reason::Interrupt(Interrupt::Int));
+        assert_eq!(exit(EndCause::Crashed, true, reason), Exit::VmmCrashed);
+        assert_eq!(exit(EndCause::GuestEnded, true, None), Exit::GuestPanicked);
+        assert_eq!(exit(EndCause::Stopped, true, reason), Exit::GuestPanicked);
+    }
+}

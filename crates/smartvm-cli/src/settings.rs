@@ -1,0 +1,126 @@
+//! Where things are, decided once from flags and environment.
+//!
+//! | variable | says | flag |
+//! |---|---|---|
+//! | `SMARTVM_DATA_DIR` | where kernels and downloads are kept | `--data-dir` |
+//! | `SMARTVM_RUNTIME_DIR` | where the files of running VMs are | `--runtime-dir` |
+//! | `SMARTVM_FIRECRACKER` | which Firecracker to use | `--firecracker` |
+//! | `SMARTVM_AGENT` | which guest init `kernel import` packs | `kernel import --init` |
+//! | `XDG_DATA_HOME`, `HOME` | the default data directory of a user who is not root | |
+//! | `PATH` | where to look for `firecracker` | |
+//! | `NO_COLOR`, `CLICOLOR_FORCE` | no colours, or colours everywhere | |
+//!
+//! Flags win over variables. clap reads the variables of the flags.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use smartvm::SmartVmOptions;
+use smartvm_firecracker::FirecrackerBinary;
+use smartvm_images::KernelStore;
+
+use crate::args::Global;
+use crate::failure::Failure;
+
+/// What the libraries must know of this host and user.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Where kernels and downloads are kept.
+    pub(crate) data_dir: PathBuf,
+    /// Where the files of running VMs are.
+    pub(crate) runtime_dir: PathBuf,
+    /// The Firecracker that was asked for.
+    pub(crate) firecracker: Option<PathBuf>,
+    /// `PATH`.
+    pub(crate) path_var: Option<OsString>,
+    /// `SMARTVM_AGENT`.
+    pub(crate) agent: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Decides from the flags, then the environment, then the defaults.
+    ///
+    /// # Errors
+    /// `NO_DATA_DIR` when nothing says where data may be kept.
+    pub(crate) fn resolve(global: &Global) -> Result<Self, Failure> {
+        let defaults = SmartVmOptions::default();
+        let data_dir = match &global.data_dir {
+            Some(dir) => dir.clone(),
+            None if rustix::process::geteuid().is_root() => defaults.data_dir,
+            None => user_data_dir(variable("XDG_DATA_HOME"), variable("HOME"))?,
+        };
+        Ok(Self {
+            data_dir: absolute(&data_dir)?,
+            runtime_dir: absolute(global.runtime_dir.as_deref().unwrap_or(&defaults.runtime_dir))?,
+            firecracker: global.firecracker.as_deref().map(absolute).transpose()?,
+            path_var: variable("PATH"),
+            agent: variable("SMARTVM_AGENT").map(PathBuf::from),
+        })
+    }
+
+    /// The same for the library.
+    pub(crate) fn options(&self) -> SmartVmOptions {
+        SmartVmOptions {
+            data_dir: self.data_dir.clone(),
+            runtime_dir: self.runtime_dir.clone(),
+            firecracker_binary_path: self.firecracker.clone(),
+            path_var: self.path_var.clone(),
+            ..SmartVmOptions::default()
+        }
+    }
+
+    /// The Firecracker that a VM would run in.
+    pub(crate) fn find_firecracker(&self) -> Result<FirecrackerBinary, Failure> {
+        let explicit = self.firecracker.as_deref();
+        FirecrackerBinary::find(explicit, &self.data_dir, self.path_var.as_deref())
+            .map_err(|error| Failure::of(&error, error.code(), error.hint()))
+    }
+
+    /// The kernels that were imported.
+    pub(crate) fn kernels(&self) -> Result<KernelStore, Failure> {
+        KernelStore::open(&self.data_dir.join("kernels"))
+            .map_err(|error| Failure::of(&error, error.code(), error.hint()))
+    }
+}
+
+/// A path that stays right whatever directory a child process works in.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| {
+        let message = format!("failed to make `{}` an absolute path", path.display());
+        Failure::new("BAD_PATH", message).caused_by(&error)
+    })
+}
+
+fn user_data_dir(xdg: Option<OsString>, home: Option<OsString>) -> Result<PathBuf, Failure> {
+    // The XDG rules say that a relative path counts as unset.
+    let usable = |value: OsString| Some(PathBuf::from(value)).filter(|path| path.is_absolute());
+    let base = xdg.and_then(usable);
+    let base = base.or_else(|| home.and_then(usable).map(|home| home.join(".local/share")));
+    base.map(|base| base.join("smartvm")).ok_or_else(|| {
+        Failure::new("NO_DATA_DIR", "no directory for data: neither XDG_DATA_HOME nor HOME is set")
+            .with_hint("say where with --data-dir or SMARTVM_DATA_DIR")
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place of the command that reads it")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dir(xdg: Option<&str>, home: Option<&str>) -> Option<String> {
+        let dir = user_data_dir(xdg.map(Into::into), home.map(Into::into)).ok()?;
+        Some(dir.display().to_string())
+    }
+
+    #[test]
+    fn a_users_data_is_where_xdg_says() {
+        assert_eq!(dir(Some("/x"), Some("/h")).as_deref(), Some("/x/smartvm"));
+        assert_eq!(dir(None, Some("/h")).as_deref(), Some("/h/.local/share/smartvm"));
+        assert_eq!(dir(Some("rel"), Some("/h")).as_deref(), Some("/h/.local/share/smartvm"));
+        assert_eq!(dir(None, None), None);
+    }
+}
