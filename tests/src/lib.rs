@@ -1,1 +1,1 @@
-//! To come.
+//! Tests that drive the real Firecracker; see `tests/`. `cargo xtask test` runs them.

@@ -1,0 +1,160 @@
+//! A Linux guest for a test.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use smartvm::firecracker::{Console, ConsoleReader};
+use smartvm::images::{ImportKernel, KernelStore, StoredKernel};
+use smartvm::{
+    BootSourceConfig, DriveConfig, MachineConfig, MicroVm, SmartVm, SmartVmOptions, VmConfig,
+};
+use smartvm_testkit::{TestHome, fixtures};
+
+/// How long a guest may take for anything, on a machine that emulates its processor.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
+
+/// A serial console, and a restart instead of a halt; quiet but for what userspace says.
+pub(crate) const BOOT_ARGS: &str = "console=ttyS0 reboot=k panic=1 pci=off quiet";
+
+/// How long a boot may take. In the emulated host one guest in a hundred hangs meanwhile; it is
+/// booted once more, and the test says so.
+pub(crate) const BOOT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What our guests' shell prints when it waits for input.
+pub(crate) const PROMPT: &str = "guest# ";
+
+pub(crate) struct Lab {
+    pub(crate) smartvm: SmartVm,
+    pub(crate) kernel: StoredKernel,
+    /// Dropped last: what is left of the VMs then is a leak.
+    pub(crate) home: TestHome,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Self {
+        let home = TestHome::new();
+        let smartvm = SmartVm::new(SmartVmOptions {
+            data_dir: home.data_dir().to_owned(),
+            runtime_dir: home.runtime_dir().to_owned(),
+            firecracker_binary_path: Some(fixtures::firecracker()),
+            console_capacity: 1 << 20,
+            ..SmartVmOptions::default()
+        })
+        .unwrap();
+        let kernel = import(&home);
+        Self { home, smartvm, kernel }
+    }
+
+    /// A VM with the root file system `root`.
+    pub(crate) fn config(&self, root: PathBuf, read_only: bool) -> VmConfig {
+        VmConfig {
+            boot_source: BootSourceConfig {
+                kernel_image_path: self.kernel.vmlinux.clone(),
+                initrd_path: self.kernel.initramfs.clone(),
+                boot_args: Some(BOOT_ARGS.into()),
+            },
+            machine_config: MachineConfig::new(1, 256),
+            drives: vec![DriveConfig {
+                drive_id: "rootfs".into(),
+                path_on_host: root,
+                is_root_device: true,
+                is_read_only: Some(read_only),
+                ..DriveConfig::default()
+            }],
+            ..VmConfig::default()
+        }
+    }
+
+    pub(crate) async fn boot(&self, root: PathBuf, read_only: bool) -> Guest {
+        self.boot_config(&self.config(root, read_only)).await
+    }
+
+    /// Boots a guest until its shell waits for input.
+    pub(crate) async fn boot_config(&self, config: &VmConfig) -> Guest {
+        for last_try in [false, true] {
+            let vm = self.smartvm.create_vm(config).unwrap();
+            vm.start().await.unwrap();
+            let mut guest = Guest::new(vm);
+            match guest.read_until(PROMPT, BOOT_DEADLINE).await {
+                Ok(_) => return guest,
+                Err(seen) if last_try => panic!("the guest did not boot:\n{seen}"),
+                Err(seen) => eprintln!("RETRY: the guest did not boot:\n{seen}"),
+            }
+            guest.vm.cleanup().await.unwrap();
+        }
+        unreachable!("the last try returns or panics")
+    }
+}
+
+fn import(home: &TestHome) -> StoredKernel {
+    let store = KernelStore::open(&home.data_dir().join("kernels")).unwrap();
+    store
+        .import(&ImportKernel {
+            image: fixtures::kernel_image(),
+            modules: Some(fixtures::kernel_modules()),
+            init: Some(fixtures::agent()),
+            name: None,
+        })
+        .unwrap()
+}
+
+/// A running Linux guest with a shell on its console.
+pub(crate) struct Guest {
+    pub(crate) vm: MicroVm,
+    console: Console,
+    reader: ConsoleReader,
+    seen: String,
+}
+
+impl Guest {
+    pub(crate) fn new(vm: MicroVm) -> Self {
+        let console = vm.console().unwrap();
+        let reader = console.reader();
+        Self { vm, console, reader, seen: String::new() }
+    }
+
+    /// Reads until `text` was seen, and returns what came before it.
+    pub(crate) async fn expect(&mut self, text: &str) -> String {
+        match self.read_until(text, DEADLINE).await {
+            Ok(before) => before,
+            Err(seen) => panic!("{text:?} did not come within {DEADLINE:?}:\n{seen}"),
+        }
+    }
+
+    /// What came before `text`, or all that came when it did not within `limit`.
+    async fn read_until(&mut self, text: &str, limit: Duration) -> Result<String, String> {
+        let found = tokio::time::timeout(limit, async {
+            loop {
+                if let Some(at) = self.seen.find(text) {
+                    let rest = self.seen.split_off(at + text.len());
+                    let mut before = std::mem::replace(&mut self.seen, rest);
+                    before.truncate(at);
+                    return Some(before);
+                }
+                let chunk = self.reader.next().await?;
+                self.seen.push_str(&String::from_utf8_lossy(&chunk.bytes));
+            }
+        });
+        match found.await {
+            Ok(Some(before)) => Ok(before),
+            Ok(None) | Err(_) => Err(self.seen.clone()),
+        }
+    }
+
+    /// Lets the guest's shell run a command and returns what it printed.
+    pub(crate) async fn run(&mut self, command: &str) -> String {
+        // The shell computes the marker, so the terminal's echo of the command does not match it.
+        let line = format!("{command}; echo \"done:$((6 * 7)):$?\"\n");
+        self.console.write(line.as_bytes()).await.unwrap();
+        let output = self.expect("done:42:").await;
+        self.expect(PROMPT).await;
+        match output.split_once('\n') {
+            Some((_echo, output)) => output.replace('\r', "").trim().to_owned(),
+            None => String::new(),
+        }
+    }
+
+    pub(crate) async fn type_line(&self, line: &str) {
+        self.console.write(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+}
