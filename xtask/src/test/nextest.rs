@@ -1,0 +1,48 @@
+//! Running tests with cargo-nextest: a process for each, with a time limit.
+
+use std::ffi::OsString;
+
+use anyhow::{Context, bail};
+
+use super::tally::Tally;
+use crate::run::{self, Run};
+use crate::workspace;
+
+/// The options of every run: all tests run, however many fail.
+pub(super) const OPTIONS: [&str; 5] =
+    ["--no-fail-fast", "--color", "never", "--status-level", "slow"];
+
+/// Builds and runs the tests that `selection` names.
+pub(super) fn perform(selection: &[&str], variables: &[(&str, OsString)]) -> anyhow::Result<Tally> {
+    let mut run =
+        Run::new(workspace::cargo()).args(["nextest", "run"]).args(selection).args(OPTIONS);
+    for (name, value) in variables {
+        run = run.env(name, value);
+    }
+    let heard = run.hear()?;
+    let how = run::ended(heard.status);
+    judge(&heard.text, heard.status.success(), &how)
+}
+
+/// What a run came to. One that failed without a failed test, as in building, is an error.
+pub(super) fn judge(output: &str, success: bool, how: &str) -> anyhow::Result<Tally> {
+    let tally =
+        Tally::of_nextest(output).with_context(|| format!("nextest {how} before any test"))?;
+    if !success && tally.failed == 0 {
+        bail!("nextest {how}, though no test failed");
+    }
+    Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_fails_without_failed_tests_is_an_error() {
+        let output = "     Summary [   0.0s] 2 tests run: 2 passed, 0 skipped\n";
+        judge(output, true, "exited with code 0").expect("all passed");
+        judge(output, false, "exited with code 4").unwrap_err();
+        judge("error: no tests to run", false, "exited with code 4").unwrap_err();
+    }
+}

@@ -1,0 +1,19 @@
+//! Tests of single crates, and the examples in their documentation.
+
+use anyhow::bail;
+
+use super::nextest;
+use super::tally::Tally;
+use crate::run::{self, Run};
+use crate::workspace;
+
+pub(super) fn perform() -> anyhow::Result<Tally> {
+    let mut tally = nextest::perform(&[], &[])?;
+    let heard = Run::new(workspace::cargo()).args(["test", "--quiet", "--doc"]).hear()?;
+    let examples = Tally::of_libtest(&heard.text);
+    if !heard.status.success() && examples.failed == 0 {
+        bail!("the examples in the documentation: cargo {}", run::ended(heard.status));
+    }
+    tally.add(examples);
+    Ok(tally)
+}
