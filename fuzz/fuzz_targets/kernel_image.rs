@@ -1,0 +1,12 @@
+//! Any bytes as a kernel image: parsed, and unpacked where that is asked for.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use smartvm_images::KernelImage;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(image) = KernelImage::parse(bytes) {
+        let _ = image.version();
+        let _ = image.vmlinux();
+    }
+});
