@@ -13,3 +13,4 @@ mod lifecycle;
 mod manager;
 mod recovery;
 mod support;
+mod terminal;
