@@ -15,6 +15,13 @@ use crate::{apt, environment, say, workspace};
 /// The file of a run with what the lab's kernel said.
 pub(super) const CONSOLE: &str = "console.log";
 
+/// Programs that every ordinary machine has, and a minimal one has not.
+const NEEDED: [(&str, &str, &str); 3] = [
+    ("modprobe", "kmod", "the lab loads KVM's modules"),
+    ("udevadm", "udev", "the ports through which the lab's output comes get their names from it"),
+    ("file", "file", "virtme-ng tells a kernel's version with it"),
+];
+
 /// What is needed to start the emulated host.
 #[derive(Debug)]
 pub(super) struct Machine {
@@ -31,7 +38,9 @@ impl Machine {
             bail!("the lab emulates a processor with virtualization on x86_64 only");
         }
         qemu::ensure()?;
-        apt::ensure_program("modprobe", "kmod", "the lab loads KVM's modules")?;
+        for (program, package, why) in NEEDED {
+            apt::ensure_program(program, package, why)?;
+        }
         Ok(Self {
             vng: virtme::ensure()?,
             kernel: kernel::ensure()?,
@@ -59,8 +68,10 @@ impl Machine {
         argv.push(self.busybox.clone().into());
         argv.push(joined("--rwdir=", &workspace::lab_dir()));
         // A second serial port takes what the kernel says; on the first it would mix with output.
+        // All emulated processors read one time stamp counter, which the kernel does not believe by
+        // itself; KVM, in distrust of it, would correct guests' clocks all the time.
         argv.push("--append".into());
-        argv.push("console=ttyS1 ignore_loglevel".into());
+        argv.push("console=ttyS1 ignore_loglevel tsc=reliable".into());
         let console = run_dir.join(CONSOLE);
         argv.push(
             format!(
