@@ -121,7 +121,7 @@ pub(crate) fn command(
     let Some(outcome) = request::read_outcome(&run_dir.path) else {
         let console = run_dir.console();
         let how = if watched.timed_out {
-            format!("had not ended after {} minutes and was ended", size.deadline)
+            format!("was ended, for it had run {} min", size.deadline)
         } else {
             format!("ended before the command did ({})", run::ended(watched.status))
         };

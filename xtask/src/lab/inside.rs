@@ -36,6 +36,8 @@ fn perform(request: &Request) -> anyhow::Result<u8> {
     for module in [kvm, "tun"] {
         Run::new("modprobe").arg(module).quietly()?;
     }
+    // From here on the kernel's messages go to the console, which an error shows.
+    Run::new("dmesg").args(["--console-level", "debug"]).quietly()?;
     let (program, args) = request.argv.split_first().context("find a command in the request")?;
     let mut command = Run::new(program).args(args).dir(&request.directory).into_command();
     command.env_clear().envs(request.env.iter().map(|(name, value)| (name, value)));

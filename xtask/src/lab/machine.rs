@@ -67,11 +67,12 @@ impl Machine {
         argv.push("--busybox".into());
         argv.push(self.busybox.clone().into());
         argv.push(joined("--rwdir=", &workspace::lab_dir()));
-        // A second serial port takes what the kernel says; on the first it would mix with output.
+        // A second serial port takes what the kernel says, since the first one's output is lost. At
+        // boot that is only a panic: each character costs time.
         // All emulated processors read one time stamp counter, which the kernel does not believe by
         // itself; KVM, in distrust of it, would correct guests' clocks all the time.
         argv.push("--append".into());
-        argv.push("console=ttyS1 ignore_loglevel tsc=reliable".into());
+        argv.push("earlycon=uart8250,io,0x2f8 keep_bootcon tsc=reliable".into());
         let console = run_dir.join(CONSOLE);
         argv.push(
             format!(
