@@ -5,5 +5,7 @@ mod find;
 mod open;
 mod probe;
 
+pub(crate) use find::is_executable_file;
 pub use open::{FirecrackerBinary, OpenBinaryError};
 pub use probe::ProbeVersionError;
+pub(crate) use probe::{PROBE_DEADLINE, first_line, read_version, version_output};
