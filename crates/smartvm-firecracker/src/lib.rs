@@ -19,7 +19,9 @@ mod console;
 mod process;
 mod version;
 
-pub use binary::{FirecrackerBinary, OpenBinaryError, ProbeVersionError};
+pub use binary::{
+    FirecrackerBinary, OpenBinaryError, ParseFormatError, ProbeVersionError, SnapshotFormat,
+};
 pub use client::{ApiClient, ApiError, ConnectError, ExchangeError};
 pub use console::{Console, ConsoleChunk, ConsoleReader};
 pub use process::{

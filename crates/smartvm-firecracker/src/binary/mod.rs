@@ -4,6 +4,8 @@ mod elf;
 mod find;
 mod open;
 mod probe;
+mod snapshot_format;
 
 pub use open::{FirecrackerBinary, OpenBinaryError};
 pub use probe::ProbeVersionError;
+pub use snapshot_format::{ParseFormatError, SnapshotFormat};

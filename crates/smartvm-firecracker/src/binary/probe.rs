@@ -30,25 +30,34 @@ impl FirecrackerBinary {
     /// # Errors
     /// When it cannot be run, does not answer, or does not say that it is Firecracker.
     pub async fn version(&self) -> Result<FirecrackerVersion, ProbeVersionError> {
+        self.probe("--version", read_version).await
+    }
+
+    /// Runs the program with one argument and reads its output with `read`.
+    pub(super) async fn probe<T>(
+        &self,
+        argument: &'static str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, ProbeVersionError> {
         let path = || self.path().to_owned();
-        let output = match timeout(PROBE_DEADLINE, self.version_output()).await {
+        let output = match timeout(PROBE_DEADLINE, self.output_of(argument)).await {
             Ok(Ok(output)) => output,
             Ok(Err(source)) => return Err(ProbeVersionError::Run { path: path(), source }),
             Err(_) => {
                 return Err(ProbeVersionError::TimedOut { path: path(), after: PROBE_DEADLINE });
             }
         };
-        read_version(&output).ok_or_else(|| ProbeVersionError::NotFirecracker {
+        read(&output).ok_or_else(|| ProbeVersionError::NotFirecracker {
             path: path(),
             output: first_line(&output),
         })
     }
 
     /// The start of what it prints. The child is killed and reaped when it goes out of scope.
-    async fn version_output(&self) -> Result<String, io::Error> {
+    async fn output_of(&self, argument: &'static str) -> Result<String, io::Error> {
         let request = SpawnRequest {
             program: self.path().to_owned(),
-            args: vec!["--version".into()],
+            args: vec![argument.into()],
             working_dir: None,
             socket_path: None,
             die_with_parent: true,
