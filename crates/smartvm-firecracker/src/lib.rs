@@ -21,7 +21,9 @@ mod jailer;
 mod process;
 mod version;
 
-pub use binary::{FirecrackerBinary, OpenBinaryError, ProbeVersionError};
+pub use binary::{
+    FirecrackerBinary, OpenBinaryError, ParseFormatError, ProbeVersionError, SnapshotFormat,
+};
 pub use client::{ApiClient, ApiError, ConnectError, ExchangeError};
 pub use console::{Console, ConsoleChunk, ConsoleReader};
 pub use jailer::{

@@ -30,27 +30,36 @@ impl FirecrackerBinary {
     /// # Errors
     /// When it cannot be run, does not answer, or does not say that it is Firecracker.
     pub async fn version(&self) -> Result<FirecrackerVersion, ProbeVersionError> {
+        self.probe("--version", |output| read_version(output, "Firecracker")).await
+    }
+
+    /// Runs the program with one argument and reads its output with `read`.
+    pub(super) async fn probe<T>(
+        &self,
+        argument: &'static str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, ProbeVersionError> {
         let path = || self.path().to_owned();
-        let output = match timeout(PROBE_DEADLINE, version_output(self.path())).await {
+        let output = match timeout(PROBE_DEADLINE, output_of(self.path(), argument)).await {
             Ok(Ok(output)) => output,
             Ok(Err(source)) => return Err(ProbeVersionError::Run { path: path(), source }),
             Err(_) => {
                 return Err(ProbeVersionError::TimedOut { path: path(), after: PROBE_DEADLINE });
             }
         };
-        read_version(&output, "Firecracker").ok_or_else(|| ProbeVersionError::NotFirecracker {
+        read(&output).ok_or_else(|| ProbeVersionError::NotFirecracker {
             path: path(),
             output: first_line(&output),
         })
     }
 }
 
-/// The start of what a program prints when it is asked for its version. The child is killed and
+/// The start of what a program prints when it is run with one argument. The child is killed and
 /// reaped when it goes out of scope.
-pub(crate) async fn version_output(program: &Path) -> io::Result<String> {
+pub(crate) async fn output_of(program: &Path, argument: &str) -> io::Result<String> {
     let request = SpawnRequest {
         program: program.to_owned(),
-        args: vec!["--version".into()],
+        args: vec![argument.into()],
         die_with_parent: true,
         ..SpawnRequest::default()
     };

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::JailerBinary;
 use crate::FirecrackerVersion;
-use crate::binary::{PROBE_DEADLINE, first_line, read_version, version_output};
+use crate::binary::{PROBE_DEADLINE, first_line, output_of, read_version};
 
 impl JailerBinary {
     /// Runs the program with `--version` and reads what it says, as
@@ -17,7 +17,7 @@ impl JailerBinary {
     /// When it cannot be run, does not answer within 5 seconds, or says something else.
     pub async fn version(&self) -> Result<FirecrackerVersion, ProbeJailerError> {
         let path = || self.path().to_owned();
-        let output = match timeout(PROBE_DEADLINE, version_output(self.path())).await {
+        let output = match timeout(PROBE_DEADLINE, output_of(self.path(), "--version")).await {
             Ok(Ok(output)) => output,
             Ok(Err(source)) => return Err(ProbeJailerError::Run { path: path(), source }),
             Err(_) => String::new(),
