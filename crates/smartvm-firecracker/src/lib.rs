@@ -27,7 +27,7 @@ pub use binary::{
 pub use client::{ApiClient, ApiError, ConnectError, ExchangeError};
 pub use console::{Console, ConsoleChunk, ConsoleReader};
 pub use jailer::{
-    BindMount, JailSpec, JailerBinary, OpenJailerError, ProbeJailerError, ResourceLimits,
+    BindMount, JailSpec, JailerBinary, OpenJailerError, ProbeJailerError, ResourceLimits, end_jail,
 };
 pub use process::{
     FirecrackerProcess, LaunchError, LaunchSpec, ProcessExit, ProcessIdentity, ReadyError,
