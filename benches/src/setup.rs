@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use smartvm::{BootSourceConfig, MachineConfig, SmartVm, SmartVmOptions, VmConfig};
+use smartvm::{BootSourceConfig, JailMode, MachineConfig, SmartVm, SmartVmOptions, VmConfig};
 use smartvm_testkit::fixtures;
 use smartvm_testkit::tiny_guest::TinyGuest;
 use tempfile::TempDir;
@@ -27,6 +27,7 @@ impl Setup {
             data_dir: self.home.path().join("data"),
             runtime_dir: self.home.path().join("run"),
             firecracker_binary_path: Some(self.firecracker.clone()),
+            jail: JailMode::Off,
             ..SmartVmOptions::default()
         })?)
     }

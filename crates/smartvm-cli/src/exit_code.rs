@@ -78,18 +78,30 @@ impl Exit {
             "INSTANCE_ID_INVALID" | "INVALID_CONFIG" | "INVALID_KERNEL_NAME" | "USAGE" => {
                 Self::Usage
             }
-            "PROCESS_EXITED" | "VMM_CRASHED" | "VMM_EXITED" => Self::VmmCrashed,
+            "PROCESS_EXITED" | "VMM_CRASHED" | "VMM_EXITED" | "VM_OUT_OF_MEMORY" => {
+                Self::VmmCrashed
+            }
             "GUEST_PANICKED" => Self::GuestPanicked,
             "OUTPUT_CLOSED" => Self::OutputClosed,
             "BUG" | "INTERNAL" => Self::Bug,
-            "FIRECRACKER_NOT_EXECUTABLE"
+            "CGROUP_UNAVAILABLE"
+            | "FIRECRACKER_NOT_EXECUTABLE"
             | "FIRECRACKER_WRONG_ARCH"
             | "INVALID_STATE"
+            | "JAILER_NOT_EXECUTABLE"
+            | "JAILER_VERSION_MISMATCH"
+            | "JAILER_WRONG_ARCH"
+            | "JAIL_DIR_UNUSABLE"
+            | "JAIL_REQUIRED"
+            | "JAIL_UNAVAILABLE"
             | "KERNEL_EXISTS"
             | "KERNEL_STORE_UNSAFE"
             | "KERNEL_WRONG_ARCH"
             | "MEMORY_EXCEEDS_HOST"
             | "NO_CLIENT"
+            | "UID_IN_USE"
+            | "UID_RANGE_EXHAUSTED"
+            | "UID_RANGE_TAKEN"
             | "UNSAFE_DIRECTORY"
             | "VM_EXISTS" => Self::Conflict,
             code if code.ends_with("_NOT_FOUND") => Self::NotFound,

@@ -10,6 +10,7 @@ mod drive;
 mod escape;
 mod guest_end;
 mod interrupts;
+mod jail;
 mod memory;
 mod orders;
 mod outcome;
@@ -83,7 +84,7 @@ async fn own(
     let vm = manager.create_vm(&config).map_err(|e| Failure::of(&e, e.code(), e.hint()))?;
     report.id = Some(vm.id().to_string());
     report.note_state(vm.state());
-    let outcome = match start(&vm, &mut interrupts, report).await {
+    let outcome = match start(&vm, &mut interrupts, printer, report).await {
         Ok(None) => {
             let mode = InputMode::choose(no_stdin);
             Session::new(&vm, mode, printer, report).attend(&mut interrupts).await
@@ -106,6 +107,7 @@ async fn own(
 async fn start(
     vm: &MicroVm,
     interrupts: &mut Interrupts,
+    printer: Printer,
     report: &mut RunReport,
 ) -> Result<Option<Exit>, Failure> {
     let mut interrupted = None;
@@ -132,6 +134,7 @@ async fn start(
         _ if interrupted.is_some() => Ok(interrupted.map(Interrupt::exit)),
         Ok(started) => {
             report.note_start(&started);
+            jail::tell(started.confinement.as_ref(), printer);
             Ok(None)
         }
         Err(error) => {

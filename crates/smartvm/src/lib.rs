@@ -10,6 +10,7 @@
 mod config;
 pub mod doctor;
 mod home;
+mod jail;
 mod lifecycle;
 mod manager;
 mod micro_vm;
@@ -24,6 +25,11 @@ pub use config::{
     RateLimiterConfig, ReadConfigError, TokenBucketConfig, VmConfig, VmSpec,
 };
 pub use home::{ClaimError, RuntimeDirError, SweepReport, UnsafeDirectory};
+pub use jail::{
+    CgroupConfig, CgroupError, ChrootBaseError, Confinement, IoLimit, JailConfig, JailMode,
+    JailerVersionError, MakeJailError, NotJailed, PlanJailError, ResourceLimitsConfig, UidRange,
+    UidRangeError,
+};
 pub use lifecycle::{Call, InvalidState, VmState};
 pub use manager::{CleanupFailed, SmartVm};
 pub use micro_vm::{EndCause, MicroVm, StartReport, StopReport, VmEnd};

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 
+use crate::jail::{JailMode, UidRange};
+
 /// The settings of a [`SmartVm`](crate::SmartVm); the JSON form has the same names in camelCase.
 ///
 /// ```
@@ -38,6 +40,24 @@ pub struct SmartVmOptions {
     /// How many bytes of a guest's console are kept for a reader who comes late, 64 KiB by default.
     /// Older output is overwritten: a guest can never take more memory than this.
     pub console_capacity: usize,
+    /// Whether VMs are jailed: run by Firecracker's jailer, each as a user of its own. Default: when
+    /// this process is root's.
+    pub jail: JailMode,
+    /// The users that jailed VMs are. Default: 1900000000 to 1900065535.
+    pub uid_range: UidRange,
+    /// Where jails are made: on a file system that is mounted neither `nodev` nor `noexec`, best
+    /// the one that drives are on. Default: `<dataDir>/jail`.
+    pub chroot_base_dir: Option<PathBuf>,
+    /// The jailer. Default: the one beside Firecracker, else the one on [`path_var`](Self::path_var).
+    pub jailer_binary_path: Option<PathBuf>,
+}
+
+impl SmartVmOptions {
+    /// Where jails are made.
+    #[must_use]
+    pub fn chroot_base(&self) -> PathBuf {
+        self.chroot_base_dir.clone().unwrap_or_else(|| self.data_dir.join("jail"))
+    }
 }
 
 impl Default for SmartVmOptions {
@@ -54,6 +74,10 @@ impl Default for SmartVmOptions {
             firecracker_binary_path: None,
             path_var: None,
             console_capacity: 64 * 1024,
+            jail: JailMode::default(),
+            uid_range: UidRange::default(),
+            chroot_base_dir: None,
+            jailer_binary_path: None,
         }
     }
 }

@@ -9,6 +9,7 @@ mod bad_input;
 mod command;
 mod console;
 mod faults;
+mod jail;
 mod lifecycle;
 mod manager;
 mod recovery;

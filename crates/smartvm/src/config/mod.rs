@@ -15,6 +15,7 @@ mod vm_config;
 
 pub use boot_source::BootSourceConfig;
 pub use drive::DriveConfig;
+pub(crate) use invalid::Breaches;
 pub use invalid::{Breach, InvalidConfig};
 pub use machine_config::MachineConfig;
 pub use rate_limiter::{RateLimiterConfig, TokenBucketConfig};

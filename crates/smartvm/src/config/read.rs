@@ -16,7 +16,7 @@ const NOT_YET: [&str; 7] =
     ["networkInterfaces", "vsock", "balloon", "mmds", "logger", "metrics", "entropy"];
 
 /// Every key that is understood, for "did you mean".
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 47] = [
     "id",
     "bootSource",
     "kernelImagePath",
@@ -45,6 +45,25 @@ const KEYS: [&str; 28] = [
     "refillTime",
     "oneTimeBurst",
     "partUuid",
+    "jail",
+    "enabled",
+    "uid",
+    "gid",
+    "netns",
+    "cgroup",
+    "cpuMaxPercent",
+    "cpus",
+    "memoryMaxMib",
+    "pidsMax",
+    "ioMax",
+    "device",
+    "readBytes",
+    "writeBytes",
+    "readOperations",
+    "writeOperations",
+    "resourceLimits",
+    "fsize",
+    "noFile",
 ];
 
 /// A configuration that could not be read.

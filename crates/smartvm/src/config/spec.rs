@@ -3,6 +3,7 @@
 use smartvm_firecracker::api::{BootSource, MachineConfiguration};
 
 use super::drive::DriveConfig;
+use crate::jail::JailConfig;
 use crate::vm_id::VmId;
 
 /// What a VM is made of, every rule that needs no look at the host already checked.
@@ -12,6 +13,7 @@ pub struct VmSpec {
     pub(crate) boot_source: BootSource,
     pub(crate) machine: MachineConfiguration,
     pub(crate) drives: Vec<DriveSpec>,
+    pub(crate) jail: JailConfig,
 }
 
 impl VmSpec {

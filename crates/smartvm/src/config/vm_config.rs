@@ -9,6 +9,7 @@ use super::drive::DriveConfig;
 use super::invalid::{Breaches, InvalidConfig};
 use super::machine_config::MachineConfig;
 use super::spec::{DriveSpec, VmSpec};
+use crate::jail::JailConfig;
 use crate::vm_id::VmId;
 
 /// What a VM is made of, as written down; the JSON form has the same names in camelCase.
@@ -40,6 +41,9 @@ pub struct VmConfig {
     /// Block devices, in the order in which the guest sees them; the root drive always comes first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drives: Vec<DriveConfig>,
+    /// How it is kept apart from the host.
+    #[serde(default, skip_serializing_if = "JailConfig::is_empty")]
+    pub jail: JailConfig,
 }
 
 impl VmConfig {
@@ -60,6 +64,7 @@ impl VmConfig {
         self.boot_source.check(&mut breaches);
         self.machine_config.check(&mut breaches);
         self.check_drives(&mut breaches);
+        self.jail.check(&mut breaches);
         breaches.into_result()?;
 
         let mut drives: Vec<_> =
@@ -70,6 +75,7 @@ impl VmConfig {
             boot_source: self.boot_source.to_wire(),
             machine: self.machine_config.to_wire(),
             drives,
+            jail: self.jail.clone(),
         })
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use smartvm_firecracker::ProcessIdentity;
 
+use crate::jail::JailRecord;
 use crate::vm_id::VmId;
 
 /// The name of the record in the VM's directory.
@@ -22,11 +23,14 @@ pub(crate) struct VmRecord {
     /// Firecracker's process. Absent before it was started: a Firecracker whose owner dies before
     /// this was written is ended by the kernel (parent-death signal).
     pub(crate) firecracker: Option<ProcessIdentity>,
+    /// Its jail, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) jail: Option<JailRecord>,
 }
 
 impl VmRecord {
     pub(crate) fn new(id: VmId) -> Self {
-        Self { schema_version: 1, id, firecracker: None }
+        Self { schema_version: 1, id, firecracker: None, jail: None }
     }
 
     /// Replaces the record in `dir`; a reader sees the old or the new one, never half of it.

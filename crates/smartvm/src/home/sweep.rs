@@ -49,11 +49,15 @@ pub(super) fn remove_if_dead(vm_dir: &Path) -> io::Result<bool> {
     };
     // A record that was never finished names nothing: Firecracker is ended with its owner by the
     // kernel, and the record only covers what the kernel did not get to.
-    if let Ok(Some(record)) = VmRecord::read(vm_dir)
-        && let Some(process) = record.firecracker
-        && process.kill()?
-    {
-        tracing::info!(vm = %record.id, "ended the Firecracker of a dead owner");
+    if let Ok(Some(record)) = VmRecord::read(vm_dir) {
+        if let Some(process) = record.firecracker
+            && process.kill()?
+        {
+            tracing::info!(vm = %record.id, "ended the Firecracker of a dead owner");
+        }
+        if let Some(jail) = record.jail {
+            jail.remove()?;
+        }
     }
     fs_err::remove_dir_all(vm_dir)?;
     Ok(true)

@@ -1,7 +1,9 @@
 //! The directory of one VM, owned through its lock.
 
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err::File;
 use smartvm_firecracker::ProcessIdentity;
@@ -9,6 +11,7 @@ use smartvm_firecracker::ProcessIdentity;
 use super::record::VmRecord;
 use super::runtime_dir::RuntimeDir;
 use super::work_dir::WorkDir;
+use crate::jail::{Jail, JailPlan, JailRecord, MakeJailError};
 use crate::vm_id::VmId;
 
 /// A VM's directory, ours for as long as this value lives.
@@ -21,6 +24,7 @@ pub(crate) struct VmDir {
     home: RuntimeDir,
     path: PathBuf,
     record: VmRecord,
+    jail: Option<Jail>,
     /// Held, not read: the lock is what says that the owner lives.
     _lock: File,
     removed: bool,
@@ -28,7 +32,7 @@ pub(crate) struct VmDir {
 
 impl VmDir {
     pub(super) fn new(home: RuntimeDir, path: PathBuf, record: VmRecord, lock: File) -> Self {
-        Self { home, path, record, _lock: lock, removed: false }
+        Self { home, path, record, jail: None, _lock: lock, removed: false }
     }
 
     #[cfg(test)]
@@ -36,13 +40,42 @@ impl VmDir {
         &self.path
     }
 
-    /// Where its Firecracker runs.
-    pub(crate) fn work_dir(&self) -> WorkDir {
-        WorkDir::plain(self.path.clone())
+    /// Makes a jail for its Firecracker, whose API socket is reachable from here as any other's.
+    /// Blocks for a moment. After a failure the whole directory has to be removed.
+    pub(crate) fn make_jail(
+        &mut self,
+        plan: JailPlan,
+        instance_id: &str,
+    ) -> Result<&Jail, MakeJailError> {
+        let (path, record) = (&self.path, &mut self.record);
+        let jail = Jail::make(plan, instance_id, |jail| {
+            record.jail = Some(jail.clone());
+            record.write(path)?;
+            symlink(socket_path(&jail.dir.join("root")), socket_path(path))
+        })?;
+        Ok(self.jail.insert(jail))
     }
 
+    pub(crate) fn jail(&self) -> Option<&Jail> {
+        self.jail.as_ref()
+    }
+
+    /// Whether the kernel killed it for using more memory than its limit.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        self.record.jail.as_ref().is_some_and(JailRecord::ran_out_of_memory)
+    }
+
+    /// Where its Firecracker runs.
+    pub(crate) fn work_dir(&self) -> WorkDir {
+        match &self.jail {
+            None => WorkDir::plain(self.path.clone()),
+            Some(jail) => WorkDir::jailed(Arc::clone(&jail.files)),
+        }
+    }
+
+    /// Where Firecracker makes its API socket.
     pub(crate) fn socket_path(&self) -> PathBuf {
-        socket_path(&self.path)
+        socket_path(self.work_dir().path())
     }
 
     /// Records Firecracker's process, so that any later process can end it.
@@ -51,9 +84,17 @@ impl VmDir {
         self.record.write(&self.path)
     }
 
-    /// Removes the directory.
+    /// Removes the directory, and the jail.
     pub(crate) fn remove(mut self) -> io::Result<()> {
         self.removed = true;
+        self.remove_all()
+    }
+
+    /// The directory goes last: it holds the record of the rest.
+    fn remove_all(&self) -> io::Result<()> {
+        if let Some(jail) = &self.record.jail {
+            jail.remove()?;
+        }
         self.home.remove(&self.path)
     }
 }
@@ -61,7 +102,7 @@ impl VmDir {
 impl Drop for VmDir {
     fn drop(&mut self) {
         if !self.removed
-            && let Err(error) = self.home.remove(&self.path)
+            && let Err(error) = self.remove_all()
         {
             tracing::warn!(%error, "a VM's directory was left behind; the next sweep removes it");
         }

@@ -217,17 +217,18 @@ impl Driver {
     fn ended(&mut self, cause: EndCause, exit: Option<ProcessExit>) {
         let Some(live) = self.live.take() else { return };
         drop(live.process);
+        let ran_out = cause == EndCause::Crashed && live.dir.ran_out_of_memory();
+        let cause = if ran_out { EndCause::OutOfMemory } else { cause };
+        let has_crashed = matches!(cause, EndCause::Crashed | EndCause::OutOfMemory);
         self.left = Some(live.dir);
-        if cause == EndCause::Crashed
-            && let Err(error) = self.remove_files()
-        {
+        if has_crashed && let Err(error) = self.remove_files() {
             tracing::warn!(vm = %self.setup.spec.id(), %error, "a crash left files behind");
         }
         self.publish(|running| {
             running.client = None;
             running.process_id = None;
         });
-        let state = if cause == EndCause::Crashed { VmState::Error } else { VmState::Stopped };
+        let state = if has_crashed { VmState::Error } else { VmState::Stopped };
         self.state.send_replace(state);
         self.end.send_replace(Some(VmEnd { cause, exit }));
     }

@@ -14,6 +14,7 @@ use super::attempt::Attempt;
 use super::handle::VmSetup;
 use super::report::StartReport;
 use crate::home::{Access, VmDir, WorkDir};
+use crate::jail::{Confinement, JailPlan, NotJailed};
 use crate::preflight;
 use crate::smart_vm_error::SmartVmError;
 
@@ -37,13 +38,21 @@ pub(super) async fn start(
         &options.data_dir,
         options.path_var.as_deref(),
     )?;
+    let jail = JailPlan::new(options, &setup.spec.jail, &binary)?;
     clock.step("check");
 
-    let dir = claim(setup).await?;
-    let dir = attempt.dir.insert(dir);
+    let dir = attempt.dir.insert(claim(setup).await?);
     clock.step("directory");
+    let confinement = confine(setup, dir, jail)?;
+    if dir.jail().is_some() {
+        clock.step("jail");
+    }
 
+    let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
     let work_dir = dir.work_dir();
+    // Before the start: what a jail cannot link is mounted for it when it starts.
+    let drives = plan_drives(setup, &work_dir, &mut attempt.staging).map_err(unusable_dir)?;
+    let boot_source = expose_boot_source(setup, &work_dir).map_err(unusable_dir)?;
     let launch = LaunchSpec {
         working_dir: Some(work_dir.path().to_owned()),
         socket_path: dir.socket_path(),
@@ -53,15 +62,23 @@ pub(super) async fn start(
         console_capacity: options.console_capacity,
         die_with_parent: true,
     };
-    let process = FirecrackerProcess::launch(&binary, launch).await?;
+    let process = match dir.jail() {
+        None => FirecrackerProcess::launch(&binary, launch).await?,
+        Some(jail) => FirecrackerProcess::launch_jailed(&binary, &jail.spec(), launch).await?,
+    };
     let process = attempt.process.insert(process);
-    let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
     dir.record_process(process.identity()).map_err(unusable_dir)?;
     clock.step("launch");
 
-    let drives = plan_drives(setup, &work_dir, &mut attempt.staging).map_err(unusable_dir)?;
-    let boot_source = expose_boot_source(setup, &work_dir).map_err(unusable_dir)?;
-    let client = process.ready().await?;
+    let client = match dir.jail() {
+        None => process.ready().await?,
+        Some(jail) => {
+            let (client, same) = tokio::join!(process.ready(), jail.check_versions(&binary));
+            same?;
+            client?
+        }
+    };
+    work_dir.seal().map_err(unusable_dir)?;
     clock.step("api ready");
 
     let machine = client.put_machine_config(&setup.spec.machine);
@@ -84,7 +101,7 @@ pub(super) async fn start(
     }
     call(process, "start the guest", client.instance_start()).await?;
     clock.step("boot");
-    Ok((client, clock.report()))
+    Ok((client, clock.report(confinement)))
 }
 
 /// Awaits an API call, and tells an answer that never came because Firecracker died from one that
@@ -118,6 +135,23 @@ async fn claim(setup: &VmSetup) -> Result<VmDir, SmartVmError> {
         .await
         .map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?
         .map_err(SmartVmError::from)
+}
+
+/// Makes the jail if there is to be one: a few directories and files, and a lock that is never held
+/// for longer than that takes.
+fn confine(
+    setup: &VmSetup,
+    dir: &mut VmDir,
+    plan: Result<JailPlan, NotJailed>,
+) -> Result<Confinement, SmartVmError> {
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(reason) => return Ok(Confinement::NotJailed { reason }),
+    };
+    let jail = dir.make_jail(plan, &setup.spec.id().to_instance_id());
+    let jail =
+        jail.map_err(|source| SmartVmError::MakeJail { id: setup.spec.id().clone(), source });
+    Ok(jail?.confinement())
 }
 
 /// Decides where each drive's content is, and starts making the private copies.
@@ -192,7 +226,8 @@ impl Clock {
         self.last = now;
     }
 
-    fn report(self) -> StartReport {
-        StartReport { steps: self.steps, total: self.last - self.begun }
+    fn report(self, confinement: Confinement) -> StartReport {
+        let total = self.last - self.begun;
+        StartReport { steps: self.steps, total, confinement: Some(confinement) }
     }
 }
