@@ -6,6 +6,7 @@
 //! * [`FirecrackerBinary`] finds and checks the program before anything is started.
 //! * [`FirecrackerProcess`] starts it, tells when it is ready and when it ended, and ends it.
 //! * [`Console`] is the guest's serial console, kept in bounded memory.
+//! * [`FirecrackerLog`] is its own log, [`Metrics`] what it counts.
 //! * [`ApiClient`] speaks HTTP on its Unix socket, with the wire types of [`api`].
 //!
 //! Nothing here is learnt by looking again at intervals: the process is watched through a pidfd,
@@ -16,16 +17,25 @@ pub mod api;
 mod binary;
 mod client;
 mod console;
+mod log;
+mod metrics;
 mod process;
+mod stream;
 mod version;
 
 pub use binary::{FirecrackerBinary, OpenBinaryError, ProbeVersionError};
 pub use client::{ApiClient, ApiError, ConnectError, ExchangeError};
-pub use console::{Console, ConsoleChunk, ConsoleReader};
+pub use console::{Console, ConsoleChunk, ConsoleReader, ConsoleRecording};
+pub use log::{FirecrackerLog, LogFile, LogLine, LogPipe, Severity};
+pub use metrics::{
+    FlushMetricsError, Metric, MetricKind, Metrics, MetricsFlush, MetricsPipe, MetricsSnapshot,
+    MetricsTotals, ParseFlushError,
+};
 pub use process::{
     FirecrackerProcess, LaunchError, LaunchSpec, ProcessExit, ProcessIdentity, ReadyError,
     StopStep, TERM_THEN_KILL, Termination,
 };
 /// What [`FirecrackerProcess::signal`] sends.
 pub use rustix::process::Signal;
+pub use stream::{BoundedFile, Fifo, OpenBoundedFileError};
 pub use version::{FirecrackerVersion, ParseVersionError};

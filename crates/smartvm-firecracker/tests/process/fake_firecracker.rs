@@ -17,11 +17,13 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
         println!("Firecracker v1.12.1\n");
         return ExitCode::SUCCESS;
     }
-    let [id_flag, id, socket_flag, socket, log_flag, log, level_flag, _level] = arguments else {
+    let [id_flag, id, socket_flag, socket, log_flag, log, level_flag, _level, show] = arguments
+    else {
         return ExitCode::from(153);
     };
-    let flags = [id_flag, socket_flag, log_flag, level_flag].map(String::as_str);
-    if flags != ["--id", "--api-sock", "--log-path", "--level"] || log != "/proc/self/fd/2" {
+    let flags = [id_flag, socket_flag, log_flag, level_flag, show].map(String::as_str);
+    let expected = ["--id", "--api-sock", "--log-path", "--level", "--show-level"];
+    if flags != expected || log != "/proc/self/fd/2" {
         return ExitCode::from(153);
     }
     behave(id, socket)
