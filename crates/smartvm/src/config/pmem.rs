@@ -37,7 +37,8 @@ impl PmemConfig {
     /// `ephemeralWritableDrives`, which turns all staging off when it is false.
     #[must_use]
     pub fn is_staged(&self, by_default: bool) -> bool {
-        by_default && self.ephemeral.unwrap_or(self.read_only != Some(true))
+        let read_only = self.read_only == Some(true);
+        by_default && self.ephemeral.unwrap_or(!read_only)
     }
 
     /// Checks the device; `place` is where it stands, such as `pmem[0]`.
