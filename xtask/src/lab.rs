@@ -140,7 +140,8 @@ fn shell(size: &LabSize) -> anyhow::Result<ExitCode> {
     results_dir()?;
     let module = "`modprobe kvm_amd tun` gives it KVM and TAP devices; `exit` ends it";
     say::step(format!("starts a shell in the lab: {module}"));
-    let status = machine.command(&run_dir.path, false)?.status().context("start the lab")?;
+    let mut command = machine.command(&run_dir.path, false)?;
+    let status = command.stdin(Stdio::inherit()).status().context("start the lab")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

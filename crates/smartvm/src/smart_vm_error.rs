@@ -1,6 +1,7 @@
 //! What a call on the manager or on a VM can end in.
 
 use std::io;
+use std::path::PathBuf;
 
 use smartvm_firecracker::{ApiError, LaunchError, OpenBinaryError, ProcessExit, ReadyError};
 use smartvm_images::StageDriveError;
@@ -65,6 +66,14 @@ pub enum SmartVmError {
     /// A private copy of a drive could not be made.
     #[error(transparent)]
     Drive(#[from] StageDriveError),
+    /// A file made for the VM could not be given to it.
+    #[error("cannot give {} to the VM", path.display())]
+    Adopt {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Firecracker was asked before it was started, or after it ended.
     #[error("cannot call {call}: the VM's Firecracker is not running")]
     NoClient {
@@ -124,9 +133,10 @@ impl SmartVmError {
             Self::Preflight(error) => error.code(),
             Self::InvalidState(_) => "INVALID_STATE",
             Self::UnsafeDirectory(_) => "UNSAFE_DIRECTORY",
-            Self::Sweep(_) | Self::RuntimeDir { .. } | Self::Claim(ClaimError::Io { .. }) => {
-                "RUNTIME_DIR_FAILED"
-            }
+            Self::Sweep(_)
+            | Self::RuntimeDir { .. }
+            | Self::Adopt { .. }
+            | Self::Claim(ClaimError::Io { .. }) => "RUNTIME_DIR_FAILED",
             Self::Exists { .. } | Self::Claim(_) => "VM_EXISTS",
             Self::Binary(error) => error.code(),
             Self::Launch(error) => error.code(),

@@ -138,9 +138,14 @@ async fn a_writable_drive_is_a_private_copy_and_a_read_only_one_is_not() {
     vm.start().await.unwrap();
     let copies: Vec<_> = fs_err::read_dir(vm.runtime_dir().join("drives"))
         .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().unwrap().is_file())
+        .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
     assert_eq!(copies, ["rootfs-disk"]);
+    for shared in ["drives/kept-disk", "drives/ro-disk"] {
+        assert_eq!(fs_err::read_link(vm.runtime_dir().join(shared)).unwrap(), source);
+    }
     assert_eq!(fs_err::read(vm.runtime_dir().join("drives/rootfs-disk")).unwrap(), [7; 4096]);
     vm.stop_within(Duration::ZERO).await.unwrap();
     vm.cleanup().await.unwrap();
@@ -156,6 +161,7 @@ async fn a_drive_is_not_copied_when_the_manager_says_so() {
     config.drives = vec![drive("data", &source)];
     let vm = bench.smartvm.create_vm(&config).unwrap();
     vm.start().await.unwrap();
-    assert!(!vm.runtime_dir().join("drives").exists());
+    let link = vm.runtime_dir().join("drives/data-disk");
+    assert_eq!(fs_err::read_link(link).unwrap(), source);
     vm.cleanup().await.unwrap();
 }

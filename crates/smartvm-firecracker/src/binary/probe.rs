@@ -49,6 +49,7 @@ impl FirecrackerBinary {
         let request = SpawnRequest {
             program: self.path().to_owned(),
             args: vec!["--version".into()],
+            working_dir: None,
             socket_path: None,
             die_with_parent: true,
         };

@@ -150,8 +150,13 @@ mod tests {
     /// A program that waits, until its standard input is closed.
     async fn waiting(socket_path: Option<PathBuf>) -> Spawned {
         let program = PathBuf::from("/bin/cat");
-        let request =
-            SpawnRequest { program, args: Vec::new(), socket_path, die_with_parent: false };
+        let request = SpawnRequest {
+            program,
+            args: Vec::new(),
+            working_dir: None,
+            socket_path,
+            die_with_parent: false,
+        };
         spawn(request).await.unwrap()
     }
 

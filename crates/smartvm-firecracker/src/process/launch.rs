@@ -30,6 +30,9 @@ pub(super) const LOG_CAPACITY: usize = 16 * 1024;
 /// How to start Firecracker.
 #[derive(Debug, Clone)]
 pub struct LaunchSpec {
+    /// Where Firecracker runs; where this process does when `None`. It resolves relative names in
+    /// API requests, and snapshots, against this directory.
+    pub working_dir: Option<PathBuf>,
     /// Where Firecracker makes its API socket: at most 107 bytes, in a directory that exists,
     /// where nothing is yet. It is removed with the process.
     pub socket_path: PathBuf,
@@ -61,7 +64,8 @@ impl FirecrackerProcess {
         let failed = |source| LaunchError::Spawn { path: binary.path().to_owned(), source };
         let spawned = spawn(SpawnRequest {
             program: binary.path().to_owned(),
-            args: arguments(&spec),
+            args: arguments(&spec).map_err(failed)?,
+            working_dir: spec.working_dir.clone(),
             socket_path: Some(spec.socket_path.clone()),
             die_with_parent: spec.die_with_parent,
         });
@@ -192,19 +196,20 @@ fn watch_socket_dir(socket_path: &Path) -> Result<SocketWatch, LaunchError> {
         .map_err(|source| LaunchError::SocketDir { dir: dir.to_owned(), source })
 }
 
-fn arguments(spec: &LaunchSpec) -> Vec<OsString> {
+fn arguments(spec: &LaunchSpec) -> io::Result<Vec<OsString>> {
     let level = spec.log_level.unwrap_or_default().as_str();
-    vec![
+    Ok(vec![
         "--id".into(),
         spec.instance_id.clone().into(),
         "--api-sock".into(),
-        spec.socket_path.clone().into(),
+        // It runs elsewhere as a rule.
+        std::path::absolute(&spec.socket_path)?.into(),
         // Otherwise the log goes to standard output, in between the guest's console.
         "--log-path".into(),
         "/proc/self/fd/2".into(),
         "--level".into(),
         level.into(),
-    ]
+    ])
 }
 
 fn stream(pipe: OwnedFd, capacity: usize) -> io::Result<(Stream, Output)> {

@@ -49,6 +49,7 @@ pub(crate) fn this_program() -> FirecrackerBinary {
 
 pub(crate) fn spec(dir: &Path, id: &str) -> LaunchSpec {
     LaunchSpec {
+        working_dir: None,
         socket_path: dir.join("socket"),
         instance_id: id.to_owned(),
         log_level: None,

@@ -7,7 +7,8 @@
 //!     lock                 held by the owner as long as it lives
 //!     record.json          what exists for this VM, written before it is made
 //!     firecracker.sock     the API socket
-//!     drives/              private copies of drives
+//!     kernel, initrd       what it boots, by the names that Firecracker is told
+//!     drives/              private copies of drives, and links to those that are not
 //! ```
 //!
 //! A directory whose lock is free belonged to a process that died: whoever finds it ends what the
@@ -18,6 +19,7 @@ mod record;
 mod runtime_dir;
 mod sweep;
 mod vm_dir;
+mod work_dir;
 
 pub use private_dir::UnsafeDirectory;
 pub(crate) use private_dir::ensure_private_dir;
@@ -25,3 +27,4 @@ pub(crate) use runtime_dir::RuntimeDir;
 pub use runtime_dir::{ClaimError, RuntimeDirError};
 pub use sweep::SweepReport;
 pub(crate) use vm_dir::{VmDir, socket_path};
+pub(crate) use work_dir::{Access, WorkDir};

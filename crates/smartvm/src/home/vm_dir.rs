@@ -8,6 +8,7 @@ use smartvm_firecracker::ProcessIdentity;
 
 use super::record::VmRecord;
 use super::runtime_dir::RuntimeDir;
+use super::work_dir::WorkDir;
 use crate::vm_id::VmId;
 
 /// A VM's directory, ours for as long as this value lives.
@@ -35,15 +36,13 @@ impl VmDir {
         &self.path
     }
 
-    pub(crate) fn socket_path(&self) -> PathBuf {
-        socket_path(&self.path)
+    /// Where its Firecracker runs.
+    pub(crate) fn work_dir(&self) -> WorkDir {
+        WorkDir::plain(self.path.clone())
     }
 
-    /// Makes the directory for private copies of drives.
-    pub(crate) fn create_drives_dir(&self) -> io::Result<PathBuf> {
-        let drives = self.path.join("drives");
-        fs_err::create_dir(&drives)?;
-        Ok(drives)
+    pub(crate) fn socket_path(&self) -> PathBuf {
+        socket_path(&self.path)
     }
 
     /// Records Firecracker's process, so that any later process can end it.

@@ -3,11 +3,11 @@
 use std::io;
 
 use smartvm_firecracker::FirecrackerProcess;
-use smartvm_images::StageDriveError;
 use tokio::task::JoinHandle;
 
 use super::stop::KILL_NOW;
 use crate::home::VmDir;
+use crate::smart_vm_error::SmartVmError;
 
 /// The resources of a start that has not succeeded yet, in the order in which they are made.
 ///
@@ -16,7 +16,7 @@ use crate::home::VmDir;
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
     pub(super) dir: Option<VmDir>,
-    pub(super) staging: Option<JoinHandle<Result<(), StageDriveError>>>,
+    pub(super) staging: Option<JoinHandle<Result<(), SmartVmError>>>,
     pub(super) process: Option<FirecrackerProcess>,
 }
 

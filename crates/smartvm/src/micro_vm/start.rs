@@ -1,19 +1,24 @@
 //! Starting: make everything in order, overlap what can be overlapped, boot.
 
 use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use smartvm_firecracker::api::{Drive, LogLevel};
+use smartvm_firecracker::api::{BootSource, Drive, LogLevel};
 use smartvm_firecracker::{ApiClient, ApiError, FirecrackerBinary, FirecrackerProcess, LaunchSpec};
-use smartvm_images::{StageDriveError, stage_drive};
+use smartvm_images::stage_drive;
 use tokio::task::JoinHandle;
 
 use super::attempt::Attempt;
 use super::handle::VmSetup;
 use super::report::StartReport;
-use crate::home::VmDir;
+use crate::home::{Access, VmDir, WorkDir};
 use crate::preflight;
 use crate::smart_vm_error::SmartVmError;
+
+/// The directory of the drives, in the work directory.
+const DRIVES: &str = "drives";
 
 /// Carries out a start. What it makes is put into `attempt` at once, so that dropping this future
 /// at any point loses nothing.
@@ -38,7 +43,9 @@ pub(super) async fn start(
     let dir = attempt.dir.insert(dir);
     clock.step("directory");
 
+    let work_dir = dir.work_dir();
     let launch = LaunchSpec {
+        working_dir: Some(work_dir.path().to_owned()),
         socket_path: dir.socket_path(),
         instance_id: setup.spec.id().to_instance_id(),
         // At Info, Firecracker writes two lines for every call.
@@ -48,17 +55,18 @@ pub(super) async fn start(
     };
     let process = FirecrackerProcess::launch(&binary, launch).await?;
     let process = attempt.process.insert(process);
-    dir.record_process(process.identity())
-        .map_err(|source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source })?;
+    let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
+    dir.record_process(process.identity()).map_err(unusable_dir)?;
     clock.step("launch");
 
-    let drives = plan_drives(setup, dir, &mut attempt.staging)?;
+    let drives = plan_drives(setup, &work_dir, &mut attempt.staging).map_err(unusable_dir)?;
+    let boot_source = expose_boot_source(setup, &work_dir).map_err(unusable_dir)?;
     let client = process.ready().await?;
     clock.step("api ready");
 
     let machine = client.put_machine_config(&setup.spec.machine);
     call(process, "configure the machine", machine).await?;
-    let boot_source = client.put_boot_source(&setup.spec.boot_source);
+    let boot_source = client.put_boot_source(&boot_source);
     call(process, "set the boot source", boot_source).await?;
     clock.step("configure");
 
@@ -115,39 +123,54 @@ async fn claim(setup: &VmSetup) -> Result<VmDir, SmartVmError> {
 /// Decides where each drive's content is, and starts making the private copies.
 fn plan_drives(
     setup: &VmSetup,
-    dir: &VmDir,
-    staging: &mut Option<JoinHandle<Result<(), StageDriveError>>>,
-) -> Result<Vec<Drive>, SmartVmError> {
+    work_dir: &WorkDir,
+    staging: &mut Option<JoinHandle<Result<(), SmartVmError>>>,
+) -> io::Result<Vec<Drive>> {
     let mut copies = Vec::new();
     let mut drives = Vec::new();
     let ephemeral = setup.options.ephemeral_writable_drives;
-    let mut drives_dir = None;
+    if !setup.spec.drives.is_empty() {
+        work_dir.make_dir(DRIVES)?;
+    }
     for drive in &setup.spec.drives {
-        let source = drive.config().path_on_host.clone();
-        let path = if drive.config().is_staged(ephemeral) {
-            let parent = match &drives_dir {
-                Some(parent) => parent,
-                None => {
-                    let made = dir.create_drives_dir().map_err(|source| {
-                        SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source }
-                    })?;
-                    drives_dir.insert(made)
-                }
-            };
-            let target = parent.join(drive.staged_name());
-            copies.push((source, target.clone()));
-            target
+        let config = drive.config();
+        let source = &config.path_on_host;
+        let name = Path::new(DRIVES).join(drive.staged_name());
+        if config.is_staged(ephemeral) {
+            copies.push((source.clone(), name.clone()));
+        } else if config.is_read_only == Some(true) {
+            work_dir.expose(source, &name, Access::ReadOnly)?;
         } else {
-            source
-        };
-        drives.push(drive.config().to_wire(path));
+            work_dir.expose(source, &name, Access::ReadWrite)?;
+        }
+        drives.push(config.to_wire(name));
     }
     if !copies.is_empty() {
+        let work_dir = work_dir.clone();
         *staging = Some(tokio::task::spawn_blocking(move || {
-            copies.iter().try_for_each(|(source, target)| stage_drive(source, target).map(drop))
+            copies.iter().try_for_each(|(source, name)| {
+                let target = work_dir.host_path(name);
+                stage_drive(source, &target)?;
+                work_dir.adopt(name).map_err(|source| SmartVmError::Adopt { path: target, source })
+            })
         }));
     }
     Ok(drives)
+}
+
+/// The boot source with the names that Firecracker finds the files by.
+fn expose_boot_source(setup: &VmSetup, work_dir: &WorkDir) -> io::Result<BootSource> {
+    let mut boot_source = setup.spec.boot_source.clone();
+    let expose = |path: &mut PathBuf, name: &str| {
+        work_dir.expose(path, Path::new(name), Access::ReadOnly)?;
+        *path = name.into();
+        io::Result::Ok(())
+    };
+    expose(&mut boot_source.kernel_image_path, "kernel")?;
+    if let Some(initrd) = &mut boot_source.initrd_path {
+        expose(initrd, "initrd")?;
+    }
+    Ok(boot_source)
 }
 
 /// Measures the steps of a start.

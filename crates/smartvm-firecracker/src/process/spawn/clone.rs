@@ -6,7 +6,7 @@
 //! a death signal nor give a pidfd.
 #![expect(unsafe_code, reason = "neither std nor rustix can make such a child")]
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::ptr;
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, kill_process,
+    Pid, Signal, WaitId, WaitIdOptions, chdir, getpid, getppid, kill_process,
     set_parent_process_death_signal, setpgid, waitid,
 };
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
@@ -33,16 +33,18 @@ const SIGNAL_SET_SIZE: usize = size_of::<u64>();
 /// Starts a program, with no environment and no descriptor but its standard streams, in a process
 /// group of its own, with no signal blocked, caught, or, as for SIGPIPE, ignored for Rust's sake.
 ///
-/// With `die_with_parent` the kernel kills it when the calling *thread* ends.
+/// It runs in `working_dir`, or where this process does. With `die_with_parent` the kernel kills it
+/// when the calling *thread* ends.
 pub(super) fn start(
     stack: &mut Stack,
     argv: &Argv,
     stdio: &Stdio,
+    working_dir: Option<&CStr>,
     die_with_parent: bool,
 ) -> io::Result<(Pid, OwnedFd)> {
     let parent = die_with_parent.then(getpid);
     let failure = AtomicI32::new(0);
-    let plan = Plan { argv, stdio, parent, failure: &failure };
+    let plan = Plan { argv, stdio, working_dir, parent, failure: &failure };
     let argument = ptr::from_ref(&plan).cast_mut().cast::<c_void>();
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     let mut pidfd: c_int = -1;
@@ -79,6 +81,7 @@ pub(super) fn start(
 struct Plan<'a> {
     argv: &'a Argv,
     stdio: &'a Stdio,
+    working_dir: Option<&'a CStr>,
     /// Whose death is to kill it.
     parent: Option<Pid>,
     /// Where the child leaves the error when it did not become the program.
@@ -108,6 +111,9 @@ impl Plan<'_> {
             if getppid() != Some(parent) {
                 return Err(Errno::SRCH);
             }
+        }
+        if let Some(dir) = self.working_dir {
+            chdir(dir)?;
         }
         dup2_stdin(&self.stdio.stdin)?;
         dup2_stdout(&self.stdio.stdout)?;

@@ -1,8 +1,9 @@
 //! The one thread that starts programs.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
@@ -19,10 +20,12 @@ use crate::process::child::Child;
 /// What to start and what belongs to it.
 #[derive(Debug)]
 pub(crate) struct SpawnRequest {
-    /// Where the program is. `PATH` is not searched.
+    /// Where the program is, as seen from this process' working directory. `PATH` is not searched.
     pub(crate) program: PathBuf,
     /// Its arguments, without its own name.
     pub(crate) args: Vec<OsString>,
+    /// Where the program runs; where this process does when absent.
+    pub(crate) working_dir: Option<PathBuf>,
     /// The socket that the program will make, removed with it.
     pub(crate) socket_path: Option<PathBuf>,
     /// Whether the kernel kills the child when this process is gone.
@@ -79,14 +82,18 @@ fn submit(job: Job) -> io::Result<()> {
 
 /// Starts a program on the stack, which is made when there is none yet.
 fn start(request: SpawnRequest, stack: &mut Option<Stack>) -> io::Result<Spawned> {
-    let SpawnRequest { program, args, socket_path, die_with_parent } = request;
-    let argv = Argv::new(program, args)?;
+    let SpawnRequest { program, args, working_dir, socket_path, die_with_parent } = request;
+    // The child looks for it from its own working directory.
+    let argv = Argv::new(std::path::absolute(program)?, args)?;
+    let working_dir = working_dir.map(|dir| CString::new(dir.into_os_string().into_vec()));
+    let working_dir = working_dir.transpose()?;
     let stack = match stack {
         Some(stack) => stack,
         None => stack.insert(Stack::new()?),
     };
     let (ours, theirs) = pipes()?;
-    let (pid, pidfd) = clone::start(stack, &argv, &theirs, die_with_parent)?;
+    let (pid, pidfd) =
+        clone::start(stack, &argv, &theirs, working_dir.as_deref(), die_with_parent)?;
     Ok(Spawned {
         child: Child::new(pid, pidfd, socket_path),
         stdin: ours.stdin,
@@ -105,13 +112,14 @@ mod tests {
         SpawnRequest {
             program: program.into(),
             args: args.iter().map(OsString::from).collect(),
+            working_dir: None,
             socket_path: None,
             die_with_parent: true,
         }
     }
 
-    async fn output_of(program: &str, args: &[&str]) -> String {
-        let spawned = spawn(request(program, args)).await.unwrap();
+    async fn output_of(request: SpawnRequest) -> String {
+        let spawned = spawn(request).await.unwrap();
         let mut output = String::new();
         fs_err::File::from_parts(spawned.stdout.into(), "stdout")
             .read_to_string(&mut output)
@@ -127,7 +135,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_signal_is_blocked_and_sigpipe_is_not_ignored() {
-        let status = output_of("/bin/cat", &["/proc/self/status"]).await;
+        let status = output_of(request("/bin/cat", &["/proc/self/status"])).await;
         assert_eq!(signals(&status, "SigBlk"), 0);
         assert_eq!(signals(&status, "SigIgn") & 1 << (libc::SIGPIPE - 1), 0);
         let own = fs_err::read_to_string("/proc/self/status").unwrap();
@@ -145,7 +153,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_program_runs_in_its_working_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        let request = SpawnRequest { working_dir: Some(dir.clone()), ..request("/bin/pwd", &[]) };
+        let output = output_of(request).await;
+        assert_eq!(output.trim_end(), dir.to_str().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_working_directory_that_is_not_there_is_an_error() {
+        let request =
+            SpawnRequest { working_dir: Some("/nowhere".into()), ..request("/bin/true", &[]) };
+        let error = spawn(request).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[tokio::test]
     async fn each_argument_arrives_as_it_is() {
-        assert_eq!(output_of("/bin/echo", &["a b", "", "ü"]).await, "a b  ü\n");
+        assert_eq!(output_of(request("/bin/echo", &["a b", "", "ü"])).await, "a b  ü\n");
     }
 }

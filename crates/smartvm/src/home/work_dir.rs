@@ -1,0 +1,109 @@
+//! The directory in which a VM's Firecracker runs.
+
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access as Permission, access};
+
+/// What the VM does with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// It reads it; the file may be shared between VMs.
+    ReadOnly,
+    /// It reads and writes it.
+    ReadWrite,
+}
+
+/// The working directory of a VM's Firecracker. Every file that Firecracker is told of is told by its
+/// name relative to it, never by where it is on this host: a snapshot remembers the names, and must
+/// find the files of whichever VM it is restored as.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkDir {
+    path: PathBuf,
+}
+
+impl WorkDir {
+    /// `path` as it is: Firecracker sees the host's files and runs as the user that we are.
+    pub(super) fn plain(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Where it is on this host.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the file with this name is on this host.
+    pub(crate) fn host_path(&self, name: &Path) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Makes the directory `name` for files of the VM; one that exists already is as good.
+    pub(crate) fn make_dir(&self, name: &str) -> io::Result<()> {
+        match fs_err::create_dir(self.path.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Makes the host's file `source` reachable for Firecracker as `name`. The file itself is not
+    /// touched; it must be accessible.
+    pub(crate) fn expose(&self, source: &Path, name: &Path, use_as: Access) -> io::Result<()> {
+        let source = std::path::absolute(source)?;
+        let permission = match use_as {
+            Access::ReadOnly => Permission::READ_OK,
+            Access::ReadWrite => Permission::READ_OK | Permission::WRITE_OK,
+        };
+        access(&source, permission)?;
+        symlink(source, self.host_path(name))
+    }
+
+    /// Lets Firecracker use a file that we made in the directory.
+    #[expect(clippy::unused_self, reason = "a jailed Firecracker is another user")]
+    pub(crate) fn adopt(&self, _name: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_host_is_reachable_by_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let work_dir = WorkDir::plain(dir.path().join("vm"));
+        fs_err::create_dir(work_dir.path()).unwrap();
+        let source = dir.path().join("disk.img");
+        fs_err::write(&source, "content").unwrap();
+
+        work_dir.make_dir("drives").unwrap();
+        work_dir.make_dir("drives").unwrap();
+        let name = Path::new("drives/rootfs");
+        work_dir.expose(&source, name, Access::ReadOnly).unwrap();
+        assert_eq!(fs_err::read_to_string(work_dir.host_path(name)).unwrap(), "content");
+        fs_err::remove_dir_all(work_dir.path()).unwrap();
+        assert_eq!(fs_err::read_to_string(source).unwrap(), "content", "only the name goes");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_cannot_be_exposed() {
+        let dir = tempfile::tempdir().unwrap();
+        let work_dir = WorkDir::plain(dir.path().to_owned());
+        let error = work_dir.expose(Path::new("/nowhere"), Path::new("kernel"), Access::ReadOnly);
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_name_is_given_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let work_dir = WorkDir::plain(dir.path().to_owned());
+        let source = dir.path().join("a");
+        fs_err::write(&source, "").unwrap();
+        let name = Path::new("kernel");
+        work_dir.expose(&source, name, Access::ReadWrite).unwrap();
+        let again = work_dir.expose(&source, name, Access::ReadWrite).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    }
+}
