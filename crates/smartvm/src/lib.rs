@@ -26,7 +26,7 @@ pub use config::{
     SerialConfig, TokenBucketConfig, VcpuFeaturesConfig, VmConfig, VmSpec, VsockConfig,
 };
 pub use home::{ClaimError, RuntimeDirError, SweepReport, UnsafeDirectory};
-pub use lifecycle::{Call, InvalidState, VmState};
+pub use lifecycle::{Call, InvalidState, LiveCall, VmState};
 pub use manager::{CleanupFailed, SmartVm};
 pub use micro_vm::{EndCause, MicroVm, StartReport, StopReport, VmEnd};
 pub use options::SmartVmOptions;
