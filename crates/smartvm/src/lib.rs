@@ -19,11 +19,14 @@ mod smart_vm_error;
 mod vm_id;
 
 pub use config::{
-    BootSourceConfig, Breach, DriveConfig, DriveSpec, InvalidConfig, MachineConfig,
-    RateLimiterConfig, ReadConfigError, TokenBucketConfig, VmConfig, VmSpec,
+    BalloonConfig, BootSourceConfig, Breach, CpuConfig, CpuidLeafModifierConfig,
+    CpuidRegisterModifierConfig, DriveConfig, DriveSpec, EntropyConfig, InvalidConfig,
+    LoggerConfig, MachineConfig, MemoryHotplugConfig, MetricsConfig, MmdsConfig, MmdsVersion,
+    NetworkInterfaceConfig, PmemConfig, RateLimiterConfig, ReadConfigError, RegisterModifierConfig,
+    SerialConfig, TokenBucketConfig, VcpuFeaturesConfig, VmConfig, VmSpec, VsockConfig,
 };
 pub use home::{ClaimError, RuntimeDirError, SweepReport, UnsafeDirectory};
-pub use lifecycle::{Call, InvalidState, VmState};
+pub use lifecycle::{Call, InvalidState, LiveCall, VmState};
 pub use manager::{CleanupFailed, SmartVm};
 pub use micro_vm::{EndCause, MicroVm, StartReport, StopReport, VmEnd};
 pub use options::SmartVmOptions;

@@ -3,18 +3,40 @@
 use smartvm_firecracker::api::{BootSource, MachineConfiguration};
 
 use super::drive::DriveConfig;
+use super::vm_config::VmConfig;
 use crate::vm_id::VmId;
 
 /// What a VM is made of, every rule that needs no look at the host already checked.
 #[derive(Debug, Clone)]
 pub struct VmSpec {
     pub(crate) id: VmId,
+    config: VmConfig,
     pub(crate) boot_source: BootSource,
     pub(crate) machine: MachineConfiguration,
     pub(crate) drives: Vec<DriveSpec>,
 }
 
 impl VmSpec {
+    /// The specification of a configuration that breaks no rule.
+    pub(super) fn of(id: VmId, config: &VmConfig) -> Self {
+        let mut drives: Vec<_> =
+            config.drives.iter().map(|config| DriveSpec { config: config.clone() }).collect();
+        drives.sort_by_key(|drive| !drive.config.is_root_device);
+        Self {
+            id,
+            boot_source: config.boot_source.to_wire(),
+            machine: config.machine_config.to_wire(),
+            drives,
+            config: config.clone(),
+        }
+    }
+
+    /// The configuration that was found valid.
+    #[must_use]
+    pub fn config(&self) -> &VmConfig {
+        &self.config
+    }
+
     /// The VM's id: the configured one, or a random one.
     #[must_use]
     pub fn id(&self) -> &VmId {
