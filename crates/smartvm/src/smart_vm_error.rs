@@ -3,7 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use smartvm_firecracker::{ApiError, LaunchError, OpenBinaryError, ProcessExit, ReadyError};
+use smartvm_firecracker::{
+    ApiError, FlushMetricsError, LaunchError, OpenBinaryError, OpenBoundedFileError, ProcessExit,
+    ReadyError,
+};
 use smartvm_images::StageDriveError;
 
 use crate::config::{InvalidConfig, ReadConfigError};
@@ -74,6 +77,12 @@ pub enum SmartVmError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file for console, log or metrics cannot be written.
+    #[error(transparent)]
+    OutputFile(#[from] OpenBoundedFileError),
+    /// Firecracker's metrics could not be had.
+    #[error(transparent)]
+    Metrics(#[from] FlushMetricsError),
     /// Firecracker was asked before it was started, or after it ended.
     #[error("cannot call {call}: the VM's Firecracker is not running")]
     NoClient {
@@ -144,6 +153,8 @@ impl SmartVmError {
             Self::Ready(ReadyError::Exited { .. }) => "VMM_EXITED",
             Self::Ready(error) => error.code(),
             Self::Drive(error) => error.code(),
+            Self::OutputFile(error) => error.code(),
+            Self::Metrics(error) => error.code(),
             Self::NoClient { .. } => "NO_CLIENT",
             Self::Api { source, .. } => source.code(),
             Self::Exited { .. } => "VMM_EXITED",
@@ -167,6 +178,8 @@ impl SmartVmError {
             Self::Launch(error) => error.hint(),
             Self::Ready(error) => error.hint(),
             Self::Drive(error) => error.hint(),
+            Self::OutputFile(error) => error.hint(),
+            Self::Metrics(error) => error.hint(),
             _ => None,
         }
     }

@@ -13,4 +13,5 @@ mod lifecycle;
 mod manager;
 mod recovery;
 mod support;
+mod telemetry;
 mod terminal;

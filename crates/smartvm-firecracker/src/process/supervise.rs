@@ -16,6 +16,9 @@ use crate::metrics::MetricsPump;
 /// How long after the process' end its output may stay open: only if somebody else holds it.
 const DRAIN_PATIENCE: Duration = Duration::from_millis(250);
 
+/// How long the copies of the log and the metrics may take to be written out.
+const FINISH_PATIENCE: Duration = Duration::from_secs(1);
+
 /// A stream of the process on its way to where it is kept.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -54,10 +57,14 @@ pub(super) async fn supervise(
         // The rest of the output, which is in the pipe already.
         drop(timeout(DRAIN_PATIENCE, console_pump).await);
     }
-    pumps.log.finish().await;
-    if let Some(metrics) = pumps.metrics {
-        metrics.finish().await;
-    }
+    let finished = async {
+        pumps.log.finish().await;
+        if let Some(metrics) = pumps.metrics {
+            metrics.finish().await;
+        }
+    };
+    // A file on a disk that does not answer must not hide the end.
+    drop(timeout(FINISH_PATIENCE, finished).await);
     // An error says that the runtime is being shut down, and nobody is left to be told.
     if let Ok(end) = end {
         let ended = ProcessExit::new(end, &console.output, &pumps.log_text);

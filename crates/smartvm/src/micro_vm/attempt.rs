@@ -2,7 +2,7 @@
 
 use std::io;
 
-use smartvm_firecracker::FirecrackerProcess;
+use smartvm_firecracker::{ConsoleRecording, FirecrackerProcess};
 use tokio::task::JoinHandle;
 
 use super::stop::KILL_NOW;
@@ -18,6 +18,8 @@ pub(super) struct Attempt {
     pub(super) dir: Option<VmDir>,
     pub(super) staging: Option<JoinHandle<Result<(), SmartVmError>>>,
     pub(super) process: Option<FirecrackerProcess>,
+    /// It ends with the process' output.
+    pub(super) recording: Option<ConsoleRecording>,
 }
 
 impl Attempt {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use smartvm_firecracker::api::VmRunState;
-use smartvm_firecracker::{ApiClient, FirecrackerProcess, ProcessExit};
+use smartvm_firecracker::{ApiClient, ConsoleRecording, FirecrackerProcess, ProcessExit};
 use tokio::sync::{mpsc, watch};
 
 use super::attempt::Attempt;
@@ -19,6 +19,9 @@ use super::stop::{KILL_NOW, stop};
 use crate::home::VmDir;
 use crate::lifecycle::{Call, VmState, admit};
 use crate::smart_vm_error::SmartVmError;
+
+/// How long the recording of the console may take after the guest's end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Owns one VM. Everything that changes the host for this VM happens in its task.
 pub(super) struct Driver {
@@ -39,6 +42,7 @@ struct Live {
     process: FirecrackerProcess,
     client: Arc<ApiClient>,
     dir: VmDir,
+    recording: Option<ConsoleRecording>,
 }
 
 /// What ended a wait in which urgent requests are still heard.
@@ -87,7 +91,7 @@ impl Driver {
                 exit = live.process.exited() => {
                     let cause =
                         if exit.is_clean() { EndCause::GuestEnded } else { EndCause::Crashed };
-                    self.ended(cause, Some(exit));
+                    self.ended(cause, Some(exit)).await;
                 }
                 request = self.requests.recv() => return request,
             }
@@ -148,10 +152,12 @@ impl Driver {
         let client = Arc::new(client);
         self.publish(|running| {
             running.console = Some(process.console());
+            running.log = Some(process.log());
+            running.metrics = process.metrics();
             running.process_id = Some(process.identity().pid);
             running.client = Some(Arc::clone(&client));
         });
-        self.live = Some(Live { process, client, dir });
+        self.live = Some(Live { process, client, dir, recording: attempt.recording });
         self.state.send_replace(VmState::Running);
     }
 
@@ -201,22 +207,26 @@ impl Driver {
             }
         };
         self.live = Some(live);
-        self.ended(EndCause::Stopped, report.exit.clone());
+        self.ended(EndCause::Stopped, report.exit.clone()).await;
         report
     }
 
     async fn kill(&mut self) {
         if let Some(live) = &self.live {
             let termination = live.process.terminate(KILL_NOW).await;
-            self.ended(EndCause::Killed, termination.exit);
+            self.ended(EndCause::Killed, termination.exit).await;
         }
     }
 
     /// Notes that the process is gone; its socket goes with it. After a crash everything goes at
     /// once; otherwise the directory stays for the cleanup.
-    fn ended(&mut self, cause: EndCause, exit: Option<ProcessExit>) {
+    async fn ended(&mut self, cause: EndCause, exit: Option<ProcessExit>) {
         let Some(live) = self.live.take() else { return };
         drop(live.process);
+        if let Some(recording) = live.recording {
+            // A disk that takes longer is broken; the recording goes on while we do.
+            let _ = tokio::time::timeout(LAST_WORDS, recording.finished()).await;
+        }
         self.left = Some(live.dir);
         if cause == EndCause::Crashed
             && let Err(error) = self.remove_files()

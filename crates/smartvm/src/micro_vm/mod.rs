@@ -7,10 +7,12 @@
 mod attempt;
 mod driver;
 mod handle;
+mod outputs;
 mod report;
 mod request;
 mod start;
 mod stop;
+mod telemetry;
 
 pub use handle::MicroVm;
 pub(crate) use handle::VmSetup;

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::attempt::Attempt;
 use super::handle::VmSetup;
+use super::outputs::Copies;
 use super::report::StartReport;
 use crate::home::{Access, VmDir, WorkDir};
 use crate::preflight;
@@ -37,6 +38,8 @@ pub(super) async fn start(
         &options.data_dir,
         options.path_var.as_deref(),
     )?;
+    let mut copies = Copies::open(setup)?;
+    let console_copy = copies.console.take();
     clock.step("check");
 
     let dir = claim(setup).await?;
@@ -44,18 +47,23 @@ pub(super) async fn start(
     clock.step("directory");
 
     let work_dir = dir.work_dir();
+    let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
+    let (log, metrics) = copies.pipes(setup, &work_dir).map_err(unusable_dir)?;
+    let logger = setup.spec.config().logger.as_ref();
     let launch = LaunchSpec {
         working_dir: Some(work_dir.path().to_owned()),
         socket_path: dir.socket_path(),
         instance_id: setup.spec.id().to_instance_id(),
         // At Info, Firecracker writes two lines for every call.
-        log_level: Some(LogLevel::Warning),
+        log_level: logger.and_then(|logger| logger.level).or(Some(LogLevel::Warning)),
+        log: Some(log),
+        metrics: Some(metrics),
         console_capacity: options.console_capacity,
         die_with_parent: true,
     };
     let process = FirecrackerProcess::launch(&binary, launch).await?;
     let process = attempt.process.insert(process);
-    let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
+    attempt.recording = console_copy.map(|file| process.console().record(file));
     dir.record_process(process.identity()).map_err(unusable_dir)?;
     clock.step("launch");
 
