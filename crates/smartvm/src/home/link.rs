@@ -36,7 +36,10 @@ impl Link {
             Ok(_) => Ok(()),
             // Nothing is there, or something that is no link.
             Err(error)
-                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) =>
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
+                ) =>
             {
                 Ok(())
             }
