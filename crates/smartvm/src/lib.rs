@@ -16,6 +16,7 @@ mod micro_vm;
 mod options;
 mod preflight;
 mod smart_vm_error;
+pub mod snapshot;
 mod vm_id;
 
 pub use config::{
