@@ -5,6 +5,7 @@
 //!
 //! * [`FirecrackerBinary`] finds and checks the program before anything is started.
 //! * [`FirecrackerProcess`] starts it, tells when it is ready and when it ended, and ends it.
+//! * [`JailSpec`] has it do so under Firecracker's jailer, [`JailerBinary`].
 //! * [`Console`] is the guest's serial console, kept in bounded memory.
 //! * [`FirecrackerLog`] is its own log, [`Metrics`] what it counts.
 //! * [`ApiClient`] speaks HTTP on its Unix socket, with the wire types of [`api`].
@@ -17,15 +18,21 @@ pub mod api;
 mod binary;
 mod client;
 mod console;
+mod jailer;
 mod log;
 mod metrics;
 mod process;
 mod stream;
 mod version;
 
-pub use binary::{FirecrackerBinary, OpenBinaryError, ProbeVersionError};
+pub use binary::{
+    FirecrackerBinary, OpenBinaryError, ParseFormatError, ProbeVersionError, SnapshotFormat,
+};
 pub use client::{ApiClient, ApiError, ConnectError, ExchangeError};
 pub use console::{Console, ConsoleChunk, ConsoleReader, ConsoleRecording};
+pub use jailer::{
+    BindMount, JailSpec, JailerBinary, OpenJailerError, ProbeJailerError, ResourceLimits,
+};
 pub use log::{FirecrackerLog, LogFile, LogLine, LogPipe, Severity};
 pub use metrics::{
     FlushMetricsError, Metric, MetricKind, Metrics, MetricsFlush, MetricsPipe, MetricsSnapshot,

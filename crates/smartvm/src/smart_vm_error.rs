@@ -83,6 +83,18 @@ pub enum SmartVmError {
     /// Firecracker's metrics could not be had.
     #[error(transparent)]
     Metrics(#[from] FlushMetricsError),
+    /// The VM has no device with that id.
+    #[error("the VM has no device `{id}`")]
+    NoSuchDevice {
+        /// The id.
+        id: String,
+    },
+    /// The VM has a device with that id already.
+    #[error("the VM has a device `{id}` already")]
+    DeviceExists {
+        /// The id.
+        id: String,
+    },
     /// Firecracker was asked before it was started, or after it ended.
     #[error("cannot call {call}: the VM's Firecracker is not running")]
     NoClient {
@@ -155,6 +167,8 @@ impl SmartVmError {
             Self::Drive(error) => error.code(),
             Self::OutputFile(error) => error.code(),
             Self::Metrics(error) => error.code(),
+            Self::NoSuchDevice { .. } => "NO_SUCH_DEVICE",
+            Self::DeviceExists { .. } => "DEVICE_EXISTS",
             Self::NoClient { .. } => "NO_CLIENT",
             Self::Api { source, .. } => source.code(),
             Self::Exited { .. } => "VMM_EXITED",

@@ -9,4 +9,7 @@ pub struct MetricsPipe {
     pub fifo: Fifo,
     /// A file that every line is copied to as it comes.
     pub file: Option<BoundedFile>,
+    /// Whether Firecracker is told of the pipe at its launch. If not, it must be told with
+    /// [`ApiClient::put_metrics`](crate::ApiClient::put_metrics), which can say more.
+    pub at_launch: bool,
 }

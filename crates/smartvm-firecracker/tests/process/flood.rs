@@ -53,7 +53,11 @@ async fn hundreds_of_mebibytes_on_every_way_cost_a_few() {
     let log_copy = LogFile { file: copy("fc.log"), show_level: true };
     let log =
         LogPipe { fifo: fifo("log.fifo"), show_origin: false, module: None, file: Some(log_copy) };
-    let metrics = MetricsPipe { fifo: fifo("metrics.fifo"), file: Some(copy("metrics.json")) };
+    let metrics = MetricsPipe {
+        fifo: fifo("metrics.fifo"),
+        file: Some(copy("metrics.json")),
+        at_launch: true,
+    };
     let spec = LaunchSpec {
         working_dir: Some(dir.path().to_owned()),
         log: Some(log),

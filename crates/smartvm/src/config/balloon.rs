@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use smartvm_firecracker::api::Balloon;
+
 use super::invalid::Breaches;
 
 /// A balloon device: it takes memory from the guest, which the host can then use.
@@ -33,5 +35,15 @@ impl BalloonConfig {
             "balloon.amountMib",
             "must be <= machineConfig.memSizeMib",
         );
+    }
+
+    pub(crate) fn to_wire(&self) -> Balloon {
+        Balloon {
+            amount_mib: self.amount_mib,
+            deflate_on_oom: self.deflate_on_oom,
+            stats_polling_interval_s: self.stats_polling_interval_s,
+            free_page_hinting: self.free_page_hinting,
+            free_page_reporting: self.free_page_reporting,
+        }
     }
 }

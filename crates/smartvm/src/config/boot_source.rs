@@ -61,10 +61,11 @@ impl BootSourceConfig {
         }
     }
 
-    pub(crate) fn to_wire(&self) -> BootSource {
+    /// Firecracker's form, which knows the files by these names.
+    pub(crate) fn to_wire(&self, kernel: &str, initrd: &str) -> BootSource {
         BootSource {
-            kernel_image_path: self.kernel_image_path.clone(),
-            initrd_path: self.initrd_path.clone(),
+            kernel_image_path: kernel.into(),
+            initrd_path: self.initrd_path.is_some().then(|| initrd.into()),
             boot_args: self.boot_args.clone(),
         }
     }

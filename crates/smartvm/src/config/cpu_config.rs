@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use smartvm_firecracker::api::{
+    self, ArmRegisterModifier, CpuidLeafModifier, CpuidRegister, CpuidRegisterModifier,
+    KvmCapability, MsrModifier, RegisterBitmap, VcpuFeatures,
+};
+
 use super::invalid::Breaches;
 use super::number;
 
@@ -72,6 +77,34 @@ pub struct VcpuFeaturesConfig {
 }
 
 impl CpuConfig {
+    /// Firecracker's form, once the check found nothing.
+    pub(crate) fn to_wire(&self) -> api::CpuConfig {
+        let msr = |change: &RegisterModifierConfig| MsrModifier {
+            addr: number(&change.addr),
+            bitmap: bitmap(&change.bitmap),
+        };
+        let reg = |change: &RegisterModifierConfig| ArmRegisterModifier {
+            addr: number(&change.addr),
+            bitmap: bitmap(&change.bitmap),
+        };
+        let features = |change: &VcpuFeaturesConfig| VcpuFeatures {
+            index: change.index,
+            bitmap: bitmap(&change.bitmap),
+        };
+        let capability = |text: &String| text.parse().expect("a checked capability can be read");
+        api::CpuConfig {
+            kvm_capabilities: self.kvm_capabilities.iter().map(capability).collect(),
+            cpuid_modifiers: self
+                .cpuid_modifiers
+                .iter()
+                .map(CpuidLeafModifierConfig::to_wire)
+                .collect(),
+            msr_modifiers: self.msr_modifiers.iter().map(msr).collect(),
+            reg_modifiers: self.reg_modifiers.iter().map(reg).collect(),
+            vcpu_features: self.vcpu_features.iter().map(features).collect(),
+        }
+    }
+
     pub(crate) fn check(&self, breaches: &mut Breaches) {
         let mut check = Check(breaches);
         let caps = self.kvm_capabilities.iter().enumerate();
@@ -83,22 +116,56 @@ impl CpuConfig {
             check.number(format!("{at}.subleaf"), &leaf.subleaf, 32);
             for (i, change) in leaf.modifiers.iter().enumerate() {
                 check.0.require(
-                    ["eax", "ebx", "ecx", "edx"].contains(&change.register.as_str()),
+                    register(&change.register).is_some(),
                     format!("{at}.modifiers[{i}].register"),
                     "must be eax, ebx, ecx or edx",
                 );
-                check.bitmap(format!("{at}.modifiers[{i}].bitmap"), &change.bitmap, 32);
+                check.bitmap::<32>(format!("{at}.modifiers[{i}].bitmap"), &change.bitmap);
             }
         }
         check.only_on("x86_64", "msrModifiers", self.msr_modifiers.is_empty());
-        check.registers("msrModifiers", &self.msr_modifiers, 32, 64);
+        check.registers::<64>("msrModifiers", &self.msr_modifiers, 32);
         check.only_on("aarch64", "regModifiers", self.reg_modifiers.is_empty());
-        check.registers("regModifiers", &self.reg_modifiers, 64, 128);
+        check.registers::<128>("regModifiers", &self.reg_modifiers, 64);
         check.only_on("aarch64", "vcpuFeatures", self.vcpu_features.is_empty());
         for (i, word) in self.vcpu_features.iter().enumerate() {
-            check.bitmap(format!("cpuConfig.vcpuFeatures[{i}].bitmap"), &word.bitmap, 32);
+            check.bitmap::<32>(format!("cpuConfig.vcpuFeatures[{i}].bitmap"), &word.bitmap);
         }
     }
+}
+
+impl CpuidLeafModifierConfig {
+    fn to_wire(&self) -> CpuidLeafModifier {
+        let modifiers = self.modifiers.iter().map(|change| CpuidRegisterModifier {
+            register: register(&change.register).expect("a checked register has one of four names"),
+            bitmap: bitmap(&change.bitmap),
+        });
+        CpuidLeafModifier {
+            leaf: number(&self.leaf),
+            subleaf: number(&self.subleaf),
+            flags: self.flags,
+            modifiers: modifiers.collect(),
+        }
+    }
+}
+
+fn register(name: &str) -> Option<CpuidRegister> {
+    match name {
+        "eax" => Some(CpuidRegister::Eax),
+        "ebx" => Some(CpuidRegister::Ebx),
+        "ecx" => Some(CpuidRegister::Ecx),
+        "edx" => Some(CpuidRegister::Edx),
+        _ => None,
+    }
+}
+
+fn number<N: TryFrom<u64>>(text: &str) -> N {
+    let number = number::parse(text).and_then(|number| N::try_from(number).ok());
+    number.expect("a checked number fits")
+}
+
+fn bitmap<const BITS: usize>(text: &str) -> RegisterBitmap<BITS> {
+    text.parse().expect("a checked bitmap fits")
 }
 
 /// The rules of a template's values.
@@ -114,31 +181,35 @@ impl Check<'_> {
     }
 
     fn capability(&mut self, path: String, text: &str) {
-        let digits = text.strip_prefix('!').unwrap_or(text);
-        let is_number = digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u32>().is_ok();
-        self.0.require(is_number, path, "must be a number, or `!` and a number");
+        let is_capability = text.parse::<KvmCapability>().is_ok();
+        self.0.require(is_capability, path, "must be a number, or `!` and a number");
     }
 
-    fn registers(&mut self, key: &str, changes: &[RegisterModifierConfig], addr: u32, bits: u32) {
+    fn registers<const BITS: usize>(
+        &mut self,
+        key: &str,
+        changes: &[RegisterModifierConfig],
+        addr_bits: u32,
+    ) {
         for (i, change) in changes.iter().enumerate() {
-            self.number(format!("cpuConfig.{key}[{i}].addr"), &change.addr, addr);
-            self.bitmap(format!("cpuConfig.{key}[{i}].bitmap"), &change.bitmap, bits);
+            self.number(format!("cpuConfig.{key}[{i}].addr"), &change.addr, addr_bits);
+            self.bitmap::<BITS>(format!("cpuConfig.{key}[{i}].bitmap"), &change.bitmap);
         }
     }
 
     fn number(&mut self, path: String, text: &str, bits: u32) {
         self.0.require(
-            number::parse(text, bits).is_some(),
+            number::parse(text).is_some_and(|number| bits >= 64 || number >> bits == 0),
             path,
             &format!("must be a number of {bits} bits: hex (0x…), binary (0b…) or decimal"),
         );
     }
 
-    fn bitmap(&mut self, path: String, text: &str, bits: u32) {
+    fn bitmap<const BITS: usize>(&mut self, path: String, text: &str) {
         self.0.require(
-            number::is_bitmap(text, bits),
+            text.parse::<RegisterBitmap<BITS>>().is_ok(),
             path,
-            &format!("must be `0b` and up to {bits} of `0`, `1` and `x`"),
+            &format!("must be `0b` and up to {BITS} of `0`, `1` and `x`"),
         );
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use smartvm_firecracker::api::DeviceId;
+
 use super::invalid::Breaches;
 
 /// The longest id that is accepted; Firecracker itself sets no limit.
@@ -15,6 +17,11 @@ pub(crate) fn check(id: &str, path: impl Into<String>, breaches: &mut Breaches) 
         path,
         "must be 1 to 64 letters, digits or `_`",
     );
+}
+
+/// The id as Firecracker takes it, once [`check`] found nothing.
+pub(crate) fn to_wire(id: &str) -> DeviceId {
+    id.parse().expect("a checked id has letters, digits and `_` only")
 }
 
 /// Checks that no value comes twice, each given with its path.

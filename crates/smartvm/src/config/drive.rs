@@ -104,7 +104,7 @@ impl DriveConfig {
             Some(_) => (None, Some(path)),
         };
         Drive {
-            drive_id: self.drive_id.clone(),
+            drive_id: device_id::to_wire(&self.drive_id),
             path_on_host,
             is_root_device: self.is_root_device,
             is_read_only: self.is_read_only,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use smartvm_firecracker::api::EntropyDevice;
+
 use super::invalid::Breaches;
 use super::rate_limiter::RateLimiterConfig;
 
@@ -15,6 +17,10 @@ pub struct EntropyConfig {
 }
 
 impl EntropyConfig {
+    pub(crate) fn to_wire(&self) -> EntropyDevice {
+        EntropyDevice { rate_limiter: self.rate_limiter.as_ref().map(RateLimiterConfig::to_wire) }
+    }
+
     pub(crate) fn check(&self, breaches: &mut Breaches) {
         if let Some(limiter) = &self.rate_limiter {
             limiter.check("entropy.rateLimiter", breaches);

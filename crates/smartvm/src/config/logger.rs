@@ -30,6 +30,9 @@ pub struct LoggerConfig {
 }
 
 impl LoggerConfig {
+    /// How much is logged when nothing is said: at Info, Firecracker writes two lines for every call.
+    pub const DEFAULT_LEVEL: LogLevel = LogLevel::Warning;
+
     pub(crate) fn check(&self, breaches: &mut Breaches) {
         if let Some(path) = &self.log_path {
             breaches.require(!path.as_os_str().is_empty(), "logger.logPath", "must not be empty");

@@ -1,7 +1,7 @@
 //! Processors and memory.
 
 use serde::{Deserialize, Serialize};
-use smartvm_firecracker::api::{CpuTemplate, HugePages, MachineConfiguration};
+use smartvm_firecracker::api::{CpuTemplate, HugePages, MachineConfiguration, VcpuCount};
 
 use super::invalid::Breaches;
 
@@ -85,7 +85,9 @@ impl MachineConfig {
     pub(crate) fn to_wire(&self) -> MachineConfiguration {
         MachineConfiguration {
             vcpu_count: u8::try_from(self.vcpu_count)
-                .expect("validated configurations have at most 32 processors"),
+                .ok()
+                .and_then(|count| VcpuCount::try_from(count).ok())
+                .expect("a checked machine has 1 to 32 processors"),
             mem_size_mib: self.mem_size_mib,
             smt: self.smt,
             cpu_template: self.cpu_template,

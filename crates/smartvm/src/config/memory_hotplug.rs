@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use smartvm_firecracker::api;
+
 use super::invalid::Breaches;
 
 /// Memory beyond `machineConfig.memSizeMib` that the guest can be given later (virtio-mem). Since
@@ -21,6 +23,14 @@ pub struct MemoryHotplugConfig {
 }
 
 impl MemoryHotplugConfig {
+    pub(crate) fn to_wire(&self) -> api::MemoryHotplugConfig {
+        api::MemoryHotplugConfig {
+            total_size_mib: self.total_size_mib,
+            slot_size_mib: self.slot_size_mib,
+            block_size_mib: self.block_size_mib,
+        }
+    }
+
     pub(crate) fn check(&self, breaches: &mut Breaches) {
         let (slot, block) = (self.slot_size_mib(), self.block_size_mib());
         let block_is_sound = block >= 2 && block.is_power_of_two();

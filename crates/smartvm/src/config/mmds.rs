@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use smartvm_firecracker::api::{self, MmdsAddress, MmdsVersion};
 
 use super::device_id;
 use super::invalid::Breaches;
@@ -16,9 +17,10 @@ pub struct MmdsConfig {
     /// The devices whose packets reach the service, by `ifaceId`; at least one.
     #[serde(default)]
     pub network_interfaces: Vec<String>,
-    /// How a guest asks. Default: V2, with a session token; Firecracker deprecates V1.
-    #[serde(default)]
-    pub version: MmdsVersion,
+    /// How a guest asks. Default: V2, with a session token; V1, a plain GET that a program of the
+    /// guest can be tricked into, is Firecracker's own default, and deprecated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<MmdsVersion>,
     /// The service's address, 169.254.1.0 to 169.254.254.255. Firecracker's default is
     /// 169.254.169.254.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,16 +31,6 @@ pub struct MmdsConfig {
     /// What the guest finds there at first; it can be replaced and changed while the VM runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Map<String, Value>>,
-}
-
-/// How a guest asks the metadata service.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MmdsVersion {
-    /// By a plain GET, which a program of the guest can be tricked into.
-    V1,
-    /// With a token that it fetched by a PUT before.
-    #[default]
-    V2,
 }
 
 impl MmdsConfig {
@@ -64,7 +56,7 @@ impl MmdsConfig {
         device_id::check_unique(names.map(|(i, name)| (path(i), name.clone())), breaches);
         if let Some(address) = &self.ipv4_address {
             breaches.require(
-                address.parse().is_ok_and(is_possible),
+                parse(address).is_some(),
                 "mmds.ipv4Address",
                 "must be an address from 169.254.1.0 to 169.254.254.255",
             );
@@ -74,9 +66,15 @@ impl MmdsConfig {
         }
     }
 
-    /// The service's address.
-    pub(crate) fn address(&self) -> Option<Ipv4Addr> {
-        self.ipv4_address.as_ref()?.parse().ok()
+    /// Firecracker's form, once the check found nothing.
+    pub(crate) fn to_wire(&self) -> api::MmdsConfig {
+        let names = self.network_interfaces.iter();
+        api::MmdsConfig {
+            network_interfaces: names.map(|name| device_id::to_wire(name)).collect(),
+            version: Some(self.version.unwrap_or(MmdsVersion::V2)),
+            ipv4_address: self.ipv4_address.as_deref().and_then(parse),
+            imds_compat: self.imds_compat,
+        }
     }
 }
 
@@ -85,26 +83,6 @@ pub(crate) fn fits(data: &Map<String, Value>) -> bool {
     serde_json::to_string(data).is_ok_and(|text| text.len() <= MmdsConfig::MAX_DATA)
 }
 
-/// The link-local addresses that RFC 3927 does not reserve.
-fn is_possible(address: Ipv4Addr) -> bool {
-    (Ipv4Addr::new(169, 254, 1, 0)..=Ipv4Addr::new(169, 254, 254, 255)).contains(&address)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_address_is_link_local_and_not_reserved() {
-        for (address, possible) in [
-            ([169, 254, 1, 0], true),
-            ([169, 254, 169, 254], true),
-            ([169, 254, 254, 255], true),
-            ([169, 254, 0, 255], false),
-            ([169, 254, 255, 0], false),
-            ([10, 0, 0, 1], false),
-        ] {
-            assert_eq!(is_possible(address.into()), possible, "{address:?}");
-        }
-    }
+fn parse(address: &str) -> Option<MmdsAddress> {
+    MmdsAddress::try_from(address.parse::<Ipv4Addr>().ok()?).ok()
 }

@@ -7,7 +7,7 @@
 mod balloon;
 mod boot_source;
 mod cpu_config;
-mod device_id;
+pub(crate) mod device_id;
 mod drive;
 mod entropy;
 mod invalid;
@@ -35,12 +35,14 @@ pub use cpu_config::{
 };
 pub use drive::DriveConfig;
 pub use entropy::EntropyConfig;
+pub(crate) use invalid::Breaches;
 pub use invalid::{Breach, InvalidConfig};
 pub use logger::LoggerConfig;
 pub use machine_config::MachineConfig;
 pub use memory_hotplug::MemoryHotplugConfig;
 pub use metrics::MetricsConfig;
-pub use mmds::{MmdsConfig, MmdsVersion};
+pub use mmds::MmdsConfig;
+pub(crate) use mmds::fits;
 pub use network_interface::NetworkInterfaceConfig;
 pub use pmem::PmemConfig;
 pub use rate_limiter::{RateLimiterConfig, TokenBucketConfig};

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use smartvm_firecracker::api::Pmem;
+
 use super::device_id;
 use super::invalid::Breaches;
 use super::rate_limiter::RateLimiterConfig;
@@ -39,6 +41,17 @@ impl PmemConfig {
     pub fn is_staged(&self, by_default: bool) -> bool {
         let read_only = self.read_only == Some(true);
         by_default && self.ephemeral.unwrap_or(!read_only)
+    }
+
+    /// Firecracker's form of the device, with its content at `path`.
+    pub(crate) fn to_wire(&self, path: PathBuf) -> Pmem {
+        Pmem {
+            id: device_id::to_wire(&self.id),
+            path_on_host: path,
+            root_device: self.root_device.then_some(true),
+            read_only: self.read_only,
+            rate_limiter: self.rate_limiter.as_ref().map(RateLimiterConfig::to_wire),
+        }
     }
 
     /// Checks the device; `place` is where it stands, such as `pmem[0]`.

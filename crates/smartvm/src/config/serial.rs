@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use smartvm_firecracker::api::SerialDevice;
+
 use super::invalid::Breaches;
 use super::rate_limiter::TokenBucketConfig;
 
@@ -20,6 +22,14 @@ pub struct SerialConfig {
 }
 
 impl SerialConfig {
+    /// Firecracker's form, which writes to the file of this name.
+    pub(crate) fn to_wire(&self, file: &str) -> SerialDevice {
+        SerialDevice {
+            serial_out_path: self.serial_out_path.is_some().then(|| file.into()),
+            rate_limiter: self.rate_limiter.as_ref().map(TokenBucketConfig::to_wire),
+        }
+    }
+
     pub(crate) fn check(&self, breaches: &mut Breaches) {
         if let Some(path) = &self.serial_out_path {
             breaches.require(

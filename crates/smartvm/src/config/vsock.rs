@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use smartvm_firecracker::api::{GuestCid, Vsock};
+
 use super::invalid::Breaches;
 
 /// A vsock device: programs of the guest and of the host reach each other through it, without a
@@ -45,5 +47,11 @@ impl VsockConfig {
                 "must have at most 107 bytes, as every path of a socket",
             );
         }
+    }
+
+    /// Firecracker's form, which makes the socket under this name.
+    pub(crate) fn to_wire(&self, socket: &str) -> Vsock {
+        let cid = GuestCid::try_from(self.guest_cid).expect("a checked CID is 3 or more");
+        Vsock::new(cid, socket)
     }
 }

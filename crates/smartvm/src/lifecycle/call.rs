@@ -57,8 +57,6 @@ pub enum LiveCall {
     SetMetadata,
     /// Change what the guest can look up.
     UpdateMetadata,
-    /// Write the counters now.
-    FlushMetrics,
 }
 
 impl Call {
@@ -69,7 +67,7 @@ impl Call {
 
 impl LiveCall {
     /// Every live call.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 16] = [
         Self::UpdateDrive,
         Self::AddDrive,
         Self::RemoveDrive,
@@ -86,7 +84,6 @@ impl LiveCall {
         Self::UpdateMemoryHotplug,
         Self::SetMetadata,
         Self::UpdateMetadata,
-        Self::FlushMetrics,
     ];
 
     /// What it does, as a phrase that `of a VM` can follow.
@@ -109,7 +106,6 @@ impl LiveCall {
             Self::UpdateMemoryHotplug => "change the plugged memory",
             Self::SetMetadata => "set the metadata",
             Self::UpdateMetadata => "update the metadata",
-            Self::FlushMetrics => "flush the metrics",
         }
     }
 }

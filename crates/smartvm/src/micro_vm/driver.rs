@@ -11,11 +11,14 @@ use smartvm_firecracker::{ApiClient, ConsoleRecording, FirecrackerProcess, Proce
 use tokio::sync::{mpsc, watch};
 
 use super::attempt::Attempt;
+use super::call::call;
+use super::device_files::DeviceFiles;
 use super::handle::{Published, Running, VmSetup};
 use super::report::{EndCause, StartReport, StopReport, VmEnd};
 use super::request::Request;
-use super::start::{call, start};
+use super::start::start;
 use super::stop::{KILL_NOW, stop};
+use super::update::{Target, Update};
 use crate::home::VmDir;
 use crate::lifecycle::{Call, VmState, admit};
 use crate::smart_vm_error::SmartVmError;
@@ -43,6 +46,7 @@ struct Live {
     client: Arc<ApiClient>,
     dir: VmDir,
     recording: Option<ConsoleRecording>,
+    files: DeviceFiles,
 }
 
 /// What ended a wait in which urgent requests are still heard.
@@ -117,6 +121,7 @@ impl Driver {
                 self.kill().await;
                 drop(reply.send(self.cleanup()));
             }
+            Request::Update { update, reply } => drop(reply.send(self.update(*update).await)),
         }
     }
 
@@ -157,7 +162,8 @@ impl Driver {
             running.process_id = Some(process.identity().pid);
             running.client = Some(Arc::clone(&client));
         });
-        self.live = Some(Live { process, client, dir, recording: attempt.recording });
+        let files = DeviceFiles::of(&self.setup.spec, dir.work_dir());
+        self.live = Some(Live { process, client, dir, recording: attempt.recording, files });
         self.state.send_replace(VmState::Running);
     }
 
@@ -183,6 +189,28 @@ impl Driver {
             Outcome::Interrupted(request) => {
                 self.deferred.extend(request);
                 Err(SmartVmError::Interrupted { call: to })
+            }
+        }
+    }
+
+    /// Changes something about the guest; its state stays.
+    async fn update(&mut self, update: Update) -> Result<(), SmartVmError> {
+        let call = update.call();
+        let Some(mut live) = self.live.take() else {
+            return Err(SmartVmError::NoClient { call: call.phrase() });
+        };
+        let outcome = {
+            let Live { process, client, files, .. } = &mut live;
+            let mut target = Target { process, client, files };
+            self.unless_interrupted(target.apply(update)).await
+        };
+        live.files.settled().await;
+        self.live = Some(live);
+        match outcome {
+            Outcome::Done(done) => done,
+            Outcome::Interrupted(request) => {
+                self.deferred.extend(request);
+                Err(SmartVmError::Interrupted { call: Call::Live(call) })
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use smartvm_firecracker::api::Metrics;
 use smartvm_firecracker::{BoundedFile, Fifo, LogFile, LogPipe, MetricsPipe};
 
 use super::handle::VmSetup;
@@ -50,9 +51,21 @@ impl Copies {
             module: logger.module,
             file: self.log.map(|file| LogFile { file, show_level }),
         };
-        let metrics = MetricsPipe { fifo: pipe(work_dir, METRICS)?, file: self.metrics };
+        let metrics = MetricsPipe {
+            fifo: pipe(work_dir, METRICS)?,
+            file: self.metrics,
+            at_launch: metrics_request(setup).is_none(),
+        };
         Ok((log, metrics))
     }
+}
+
+/// What must be said of the metrics that the command line has no flags for.
+pub(super) fn metrics_request(setup: &VmSetup) -> Option<Metrics> {
+    let config = setup.spec.config().metrics.as_ref()?;
+    let properties = (!config.properties.is_empty()).then(|| config.properties.clone());
+    let is_needed = config.emit_id.is_some() || properties.is_some();
+    is_needed.then(|| Metrics { metrics_path: METRICS.into(), emit_id: config.emit_id, properties })
 }
 
 fn pipe(work_dir: &WorkDir, name: &str) -> std::io::Result<Fifo> {

@@ -1,0 +1,118 @@
+//! A snapshot that is being made.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fs_err::File;
+
+use super::digest::Sha256Digest;
+use super::files;
+use super::manifest::{DriveContent, SnapshotKind, SnapshotManifest};
+use super::name::SnapshotName;
+use super::snapshot::{Snapshot, stamp_name};
+use super::stamp::{Stamp, Stamps};
+use super::store::{SnapshotStore, SnapshotStoreError};
+
+/// The directory of a snapshot that has no name yet. Dropping it removes it.
+#[derive(Debug)]
+#[must_use = "dropping it removes what was made"]
+pub(crate) struct Draft {
+    store: SnapshotStore,
+    name: SnapshotName,
+    path: PathBuf,
+    /// Held, not read: the lock is what says that the maker lives.
+    _lock: File,
+    published: bool,
+}
+
+impl Draft {
+    pub(super) fn new(store: SnapshotStore, name: SnapshotName, path: PathBuf, lock: File) -> Self {
+        Self { store, name, path, _lock: lock, published: false }
+    }
+
+    pub(crate) fn name(&self) -> &SnapshotName {
+        &self.name
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where a captured drive goes.
+    pub(crate) fn drive_path(&self, drive_id: &str) -> PathBuf {
+        self.path.join(files::DRIVES).join(drive_id)
+    }
+
+    pub(crate) fn make_drives_dir(&self) -> io::Result<()> {
+        fs_err::create_dir(self.path.join(files::DRIVES))
+    }
+
+    /// Hashes all files, writes the manifest and gives the snapshot its name. The digests in
+    /// `manifest` are filled in. Blocks: this takes as long as reading the memory does.
+    pub(crate) fn publish(
+        mut self,
+        mut manifest: SnapshotManifest,
+    ) -> Result<Snapshot, SnapshotStoreError> {
+        self.complete(&mut manifest).map_err(|source| SnapshotStoreError::Io {
+            action: "complete",
+            path: self.path.clone(),
+            source,
+        })?;
+        let path = self.store.publish(&self.path, &self.name)?;
+        self.published = true;
+        Snapshot::open(&path)
+            .map_err(|source| SnapshotStoreError::Damaged { name: self.name.clone(), source })
+    }
+
+    fn complete(&self, manifest: &mut SnapshotManifest) -> io::Result<()> {
+        let mut stamps = Stamps::default();
+        let sparse = manifest.kind == SnapshotKind::Diff;
+        let own = [
+            (files::VMSTATE, &mut manifest.vmstate, false),
+            (files::MEMORY, &mut manifest.memory, sparse),
+        ];
+        for (name, digest, sparse) in own {
+            let path = self.path.join(name);
+            let file = File::open(&path)?;
+            file.sync_all()?;
+            let stamp = Stamp::of(&path)?;
+            digest.size = file.metadata()?.len();
+            digest.sha256 = if sparse {
+                Sha256Digest::of_extents(&path)?
+            } else {
+                Sha256Digest::of_file(&path)?
+            };
+            stamps.note(name.to_owned(), stamp, digest.sha256.clone());
+        }
+        for drive in &mut manifest.drives {
+            let path = match &drive.content {
+                DriveContent::Captured => self.drive_path(&drive.drive_id),
+                DriveContent::Shared { path } => path.clone(),
+            };
+            let file = File::open(&path)?;
+            if drive.content == DriveContent::Captured {
+                file.sync_all()?;
+            }
+            let stamp = Stamp::of(&path)?;
+            drive.digest.size = file.metadata()?.len();
+            drive.digest.sha256 = Sha256Digest::of_file(&path)?;
+            stamps.note(stamp_name(drive), stamp, drive.digest.sha256.clone());
+        }
+        let text = serde_json::to_vec_pretty(manifest).map_err(io::Error::other)?;
+        let path = self.path.join(files::MANIFEST);
+        fs_err::write(&path, text)?;
+        File::open(&path)?.sync_all()?;
+        stamps.write(&self.path)?;
+        File::open(&self.path)?.sync_all()
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.published
+            && let Err(error) = fs_err::remove_dir_all(&self.path)
+        {
+            tracing::warn!(%error, "a half-made snapshot was left; the next command removes it");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Snapshots: a guest as it was at one moment, kept on disk, to go on from any number of times.
+//!
+//! ```text
+//! <dataDir>/snapshots/     0700, ours
+//!   <name>/                0700
+//!     manifest.json        what it is, what it needs, the SHA-256 of each file
+//!     vmstate              devices and processors, in Firecracker's own form
+//!     memory               the guest's memory, or what has changed of it since the parent
+//!     drives/<driveId>     the drives that the guest could write to, as they were at that moment
+//!     verified.json        what the files looked like when they were last hashed
+//! ```
+//!
+//! `store` keeps them, `draft` makes one whole before it has a name, `manifest` and `read` say what
+//! one is, `compatible` and `snapshot` whether it can be loaded here and is what was saved, `merge`
+//! makes a differential one full.
+
+mod compatible;
+mod cpu;
+mod digest;
+mod draft;
+mod extents;
+mod files;
+mod manifest;
+mod merge;
+mod name;
+mod read;
+#[cfg(test)]
+mod samples;
+mod snapshot;
+mod stamp;
+mod store;
+
+pub use compatible::{HostIdentity, IncompatibleSnapshot};
+pub use cpu::CpuIdentity;
+pub use digest::Sha256Digest;
+pub use manifest::{
+    DriveContent, FileDigest, SavedDrive, SnapshotKind, SnapshotManifest, SnapshotParent,
+};
+pub use merge::MergeSnapshotError;
+pub use name::{InvalidSnapshotName, SnapshotName};
+pub use read::ReadManifestError;
+pub use snapshot::{Snapshot, Verify, VerifySnapshotError};
+pub use store::{SnapshotStore, SnapshotStoreError};
