@@ -5,6 +5,7 @@
 //!
 //! * [`FirecrackerBinary`] finds and checks the program before anything is started.
 //! * [`FirecrackerProcess`] starts it, tells when it is ready and when it ended, and ends it.
+//! * [`JailSpec`] has it do so under Firecracker's jailer, [`JailerBinary`].
 //! * [`Console`] is the guest's serial console, kept in bounded memory.
 //! * [`ApiClient`] speaks HTTP on its Unix socket, with the wire types of [`api`].
 //!
@@ -16,6 +17,7 @@ pub mod api;
 mod binary;
 mod client;
 mod console;
+mod jailer;
 mod process;
 mod version;
 
@@ -24,6 +26,9 @@ pub use binary::{
 };
 pub use client::{ApiClient, ApiError, ConnectError, ExchangeError};
 pub use console::{Console, ConsoleChunk, ConsoleReader};
+pub use jailer::{
+    BindMount, JailSpec, JailerBinary, OpenJailerError, ProbeJailerError, ResourceLimits,
+};
 pub use process::{
     FirecrackerProcess, LaunchError, LaunchSpec, ProcessExit, ProcessIdentity, ReadyError,
     StopStep, TERM_THEN_KILL, Termination,

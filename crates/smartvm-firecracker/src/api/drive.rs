@@ -1,16 +1,16 @@
-//! `PUT /drives/{drive_id}`.
+//! `PUT` and `PATCH /drives/{drive_id}`.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::RateLimiter;
+use super::{DeviceId, RateLimiter};
 
-/// A block device of the guest.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A block device of the guest. Before boot; since 1.16 also after it, as a hotplug.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drive {
-    /// Letters, digits and `_`; also the last part of the request's path.
-    pub drive_id: String,
+    /// Names the drive; also the last part of the request's path.
+    pub drive_id: DeviceId,
     /// Whether the guest boots from it; at most one drive may.
     pub is_root_device: bool,
     /// The partition to boot from, with `root=PARTUUID=`; only for the root device.
@@ -35,6 +35,39 @@ pub struct Drive {
     /// A vhost-user-block socket in place of `path_on_host` (developer preview).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<PathBuf>,
+}
+
+impl Drive {
+    /// A writable drive backed by a file that the guest does not boot from, all else as
+    /// Firecracker has it by default.
+    #[must_use]
+    pub fn new(drive_id: DeviceId, path_on_host: impl Into<PathBuf>) -> Self {
+        Self {
+            drive_id,
+            is_root_device: false,
+            partuuid: None,
+            cache_type: None,
+            is_read_only: None,
+            path_on_host: Some(path_on_host.into()),
+            rate_limiter: None,
+            io_engine: None,
+            socket: None,
+        }
+    }
+}
+
+/// Changes to a drive; what is absent stays. After boot only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartialDrive {
+    /// Which drive.
+    pub drive_id: DeviceId,
+    /// Another file, which is opened now; the guest is told of its size. With nothing but the id,
+    /// a vhost-user drive asks its server for its configuration again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_on_host: Option<PathBuf>,
+    /// Limits to its throughput.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limiter: Option<RateLimiter>,
 }
 
 /// What a flush of the guest does.
@@ -62,11 +95,9 @@ mod tests {
     #[test]
     fn leaves_out_what_was_not_asked_for() {
         let drive = Drive {
-            drive_id: "rootfs".to_owned(),
             is_root_device: true,
-            path_on_host: Some("/images/root.ext4".into()),
             cache_type: Some(CacheType::Writeback),
-            ..Drive::default()
+            ..Drive::new("rootfs".parse().unwrap(), "/images/root.ext4")
         };
         assert_eq!(
             serde_json::to_value(drive).unwrap(),

@@ -35,6 +35,7 @@ pub enum LogLevel {
     /// Failures.
     Error,
     /// And what looks wrong.
+    #[serde(alias = "Warn")]
     Warning,
     /// And each API request: Firecracker's own default.
     #[default]

@@ -24,3 +24,8 @@ pub struct TokenBucket {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub one_time_burst: Option<u64>,
 }
+
+impl TokenBucket {
+    /// No limit: what takes a limit off again in a `PATCH`.
+    pub const UNLIMITED: Self = Self { size: 0, refill_time: 0, one_time_burst: None };
+}

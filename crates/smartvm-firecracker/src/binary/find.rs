@@ -74,7 +74,7 @@ fn newest_release(releases_dir: &Path) -> Result<Option<PathBuf>, OpenBinaryErro
 }
 
 /// As a shell decides which entry of `PATH` to take.
-fn is_executable_file(path: &Path) -> bool {
+pub(crate) fn is_executable_file(path: &Path) -> bool {
     path.is_file() && accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok()
 }
 

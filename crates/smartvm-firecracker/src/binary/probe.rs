@@ -1,7 +1,7 @@
 //! Asking a program whether it is Firecracker, and which.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -13,7 +13,7 @@ use crate::FirecrackerVersion;
 use crate::process::{SpawnRequest, spawn};
 
 /// Firecracker needs some milliseconds.
-const PROBE_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// As much of the output as is read. The version is in its first line.
 const PROBE_OUTPUT_LIMIT: u64 = 1024;
@@ -30,7 +30,7 @@ impl FirecrackerBinary {
     /// # Errors
     /// When it cannot be run, does not answer, or does not say that it is Firecracker.
     pub async fn version(&self) -> Result<FirecrackerVersion, ProbeVersionError> {
-        self.probe("--version", read_version).await
+        self.probe("--version", |output| read_version(output, "Firecracker")).await
     }
 
     /// Runs the program with one argument and reads its output with `read`.
@@ -40,7 +40,7 @@ impl FirecrackerBinary {
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, ProbeVersionError> {
         let path = || self.path().to_owned();
-        let output = match timeout(PROBE_DEADLINE, self.output_of(argument)).await {
+        let output = match timeout(PROBE_DEADLINE, output_of(self.path(), argument)).await {
             Ok(Ok(output)) => output,
             Ok(Err(source)) => return Err(ProbeVersionError::Run { path: path(), source }),
             Err(_) => {
@@ -52,23 +52,23 @@ impl FirecrackerBinary {
             output: first_line(&output),
         })
     }
+}
 
-    /// The start of what it prints. The child is killed and reaped when it goes out of scope.
-    async fn output_of(&self, argument: &'static str) -> Result<String, io::Error> {
-        let request = SpawnRequest {
-            program: self.path().to_owned(),
-            args: vec![argument.into()],
-            working_dir: None,
-            socket_path: None,
-            die_with_parent: true,
-        };
-        let spawned = spawn(request).await?;
-        drop(spawned.stdin);
-        let stdout = pipe::Receiver::from_owned_fd(spawned.stdout)?;
-        let mut output = Vec::new();
-        stdout.take(PROBE_OUTPUT_LIMIT).read_to_end(&mut output).await?;
-        Ok(String::from_utf8_lossy(&output).into_owned())
-    }
+/// The start of what a program prints when it is run with one argument. The child is killed and
+/// reaped when it goes out of scope.
+pub(crate) async fn output_of(program: &Path, argument: &str) -> io::Result<String> {
+    let request = SpawnRequest {
+        program: program.to_owned(),
+        args: vec![argument.into()],
+        die_with_parent: true,
+        ..SpawnRequest::default()
+    };
+    let spawned = spawn(request).await?;
+    drop(spawned.stdin);
+    let stdout = pipe::Receiver::from_owned_fd(spawned.stdout)?;
+    let mut output = Vec::new();
+    stdout.take(PROBE_OUTPUT_LIMIT).read_to_end(&mut output).await?;
+    Ok(String::from_utf8_lossy(&output).into_owned())
 }
 
 /// The program did not say which Firecracker it is.
@@ -125,12 +125,12 @@ impl ProbeVersionError {
 }
 
 /// The version in output such as `Firecracker v1.12.1\n\n…`.
-fn read_version(output: &str) -> Option<FirecrackerVersion> {
-    let version = output.strip_prefix("Firecracker v")?;
+pub(crate) fn read_version(output: &str, program: &str) -> Option<FirecrackerVersion> {
+    let version = output.strip_prefix(program)?.strip_prefix(" v")?;
     version.lines().next()?.trim_end().parse().ok()
 }
 
-fn first_line(output: &str) -> String {
+pub(crate) fn first_line(output: &str) -> String {
     let line = output.trim_start().lines().next().unwrap_or_default();
     line[..line.floor_char_boundary(QUOTE_LIMIT)].to_owned()
 }
@@ -146,10 +146,13 @@ mod tests {
     #[test]
     fn reads_the_version_and_nothing_after_it() {
         let output = "Firecracker v1.12.1\n\n2026-01-01T00:00:00 [anonymous-instance:main] bye\n";
-        assert_eq!(read_version(output), Some(FirecrackerVersion::new(1, 12, 1)));
-        assert_eq!(read_version("Firecracker v1.17.0-dev\n").unwrap().to_string(), "1.17.0-dev");
-        assert_eq!(read_version("firecracker 1.12.1"), None);
-        assert_eq!(read_version(""), None);
+        assert_eq!(read_version(output, "Firecracker"), Some(FirecrackerVersion::new(1, 12, 1)));
+        assert_eq!(
+            read_version("Firecracker v1.17.0-dev\n", "Firecracker").unwrap().to_string(),
+            "1.17.0-dev"
+        );
+        assert_eq!(read_version("firecracker 1.12.1", "Firecracker"), None);
+        assert_eq!(read_version("", "Firecracker"), None);
     }
 
     #[tokio::test]

@@ -21,6 +21,9 @@ use super::{ApiError, ExchangeError};
 /// Longer than any call takes whose work does not grow with the guest's memory.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 
+/// A snapshot is as large as the guest's memory, and its disk may be slow.
+const DEFAULT_SNAPSHOT_DEADLINE: Duration = Duration::from_secs(300);
+
 /// A client of one Firecracker process' API.
 ///
 /// It keeps one connection, on which requests are made one after the other; clones share it. A
@@ -34,6 +37,7 @@ pub struct ApiClient {
     path: Arc<Path>,
     link: Arc<Mutex<Option<Link>>>,
     deadline: Duration,
+    snapshot_deadline: Duration,
 }
 
 impl ApiClient {
@@ -51,6 +55,7 @@ impl ApiClient {
             path: path.into(),
             link: Arc::new(Mutex::new(Some(link))),
             deadline: DEFAULT_DEADLINE,
+            snapshot_deadline: DEFAULT_SNAPSHOT_DEADLINE,
         })
     }
 
@@ -60,6 +65,19 @@ impl ApiClient {
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
+    }
+
+    /// The same client, on the same connection, with another deadline for the creation and the
+    /// loading of a snapshot. It is 5 minutes unless set.
+    #[must_use]
+    pub fn with_snapshot_deadline(mut self, deadline: Duration) -> Self {
+        self.snapshot_deadline = deadline;
+        self
+    }
+
+    /// The client that makes a snapshot's calls.
+    pub(super) fn patient(&self) -> Self {
+        self.clone().with_deadline(self.snapshot_deadline)
     }
 
     /// Reads a resource.
@@ -91,6 +109,11 @@ impl ApiClient {
     pub async fn patch<B: Serialize + ?Sized>(&self, path: &str, body: &B) -> Result<(), ApiError> {
         let body = compose(Verb::Patch, path, body)?;
         self.request(Verb::Patch, path, Some(body)).await.map(drop)
+    }
+
+    /// Changes a resource in the one way there is.
+    pub(super) async fn patch_without_body(&self, path: &str) -> Result<(), ApiError> {
+        self.request(Verb::Patch, path, None).await.map(drop)
     }
 
     /// Removes a resource.

@@ -47,6 +47,11 @@ impl Child {
         self.pid
     }
 
+    /// What the process is held by.
+    pub(crate) const fn pidfd(&self) -> &OwnedFd {
+        &self.pidfd
+    }
+
     /// Sends a signal; to have ended already is success.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         match pidfd_send_signal(&self.pidfd, signal) {
@@ -150,13 +155,7 @@ mod tests {
     /// A program that waits, until its standard input is closed.
     async fn waiting(socket_path: Option<PathBuf>) -> Spawned {
         let program = PathBuf::from("/bin/cat");
-        let request = SpawnRequest {
-            program,
-            args: Vec::new(),
-            working_dir: None,
-            socket_path,
-            die_with_parent: false,
-        };
+        let request = SpawnRequest { program, socket_path, ..SpawnRequest::default() };
         spawn(request).await.unwrap()
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, watch};
 use super::child::{Child, ChildEnd};
 use super::launch::LOG_CAPACITY;
 use super::socket_watch::SocketWatch;
+use super::spawn::Guard;
 use super::{ProcessExit, ProcessIdentity};
 use crate::FirecrackerBinary;
 use crate::console::{Console, Output};
@@ -23,6 +24,8 @@ use crate::console::{Console, Output};
 #[must_use = "the process is killed when its handle is dropped"]
 pub struct FirecrackerProcess {
     pub(super) child: Arc<Child>,
+    /// Dropped after the child has been ended and reaped: it waits for all others in its namespace.
+    pub(super) _guard: Option<Guard>,
     pub(super) binary: FirecrackerBinary,
     pub(super) socket_path: PathBuf,
     /// Until the API has answered; the kernel has few of them.

@@ -1,6 +1,6 @@
 //! Starting the process.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -11,12 +11,13 @@ use tokio::net::unix::pipe;
 use tokio::sync::{Mutex, watch};
 
 use super::socket_watch::SocketWatch;
-use super::spawn::{SpawnRequest, Spawned, spawn};
+use super::spawn::{Confinement, Mount, SpawnRequest, Spawned, spawn};
 use super::supervise::{Stream, supervise};
 use super::{FirecrackerProcess, ProcessIdentity};
 use crate::FirecrackerBinary;
 use crate::api::LogLevel;
 use crate::console::{Console, Output};
+use crate::jailer::{self, JailSpec, STDERR_FIFO, make_stderr_fifo};
 
 /// The longest path of a Unix socket in bytes: `sun_path` less its final zero.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -26,6 +27,9 @@ const INSTANCE_ID_LIMIT: usize = 64;
 
 /// As much of the log as is kept, in bytes.
 pub(super) const LOG_CAPACITY: usize = 16 * 1024;
+
+/// The program in a jail's directory that the jail lives and dies with.
+const GUARD: &str = "guard";
 
 /// How to start Firecracker.
 #[derive(Debug, Clone)]
@@ -60,16 +64,77 @@ impl FirecrackerProcess {
     /// started. See [`LaunchError::code`].
     pub async fn launch(binary: &FirecrackerBinary, spec: LaunchSpec) -> Result<Self, LaunchError> {
         check(&spec)?;
-        let socket_watch = watch_socket_dir(&spec.socket_path)?;
         let failed = |source| LaunchError::Spawn { path: binary.path().to_owned(), source };
-        let spawned = spawn(SpawnRequest {
+        // It runs elsewhere as a rule.
+        let socket = std::path::absolute(&spec.socket_path).map_err(failed)?;
+        let mut args: Vec<OsString> = vec!["--id".into(), spec.instance_id.clone().into()];
+        // Otherwise the log goes to standard output, in between the guest's console.
+        args.extend(arguments(&spec, socket.as_ref(), "/proc/self/fd/2"));
+        let request = SpawnRequest {
             program: binary.path().to_owned(),
-            args: arguments(&spec).map_err(failed)?,
+            args,
             working_dir: spec.working_dir.clone(),
             socket_path: Some(spec.socket_path.clone()),
             die_with_parent: spec.die_with_parent,
-        });
-        let Spawned { child, stdin, stdout, stderr } = spawned.await.map_err(failed)?;
+            ..SpawnRequest::default()
+        };
+        Self::launch_as(binary, spec, request).await
+    }
+
+    /// Starts Firecracker under its jailer, otherwise as [`FirecrackerProcess::launch`] does.
+    ///
+    /// It runs in the jail's root directory, which the caller made, and has nothing of the host but
+    /// what is in there. Its socket must be directly in that directory; `instance_id` and
+    /// `working_dir` of `spec` mean nothing. It is in a PID namespace of its own, and dies with this
+    /// process in any case: the namespace does.
+    ///
+    /// # Errors
+    /// As [`FirecrackerProcess::launch`]. What the jailer itself cannot do is learnt from
+    /// [`FirecrackerProcess::ready`].
+    pub async fn launch_jailed(
+        binary: &FirecrackerBinary,
+        jail: &JailSpec,
+        mut spec: LaunchSpec,
+    ) -> Result<Self, LaunchError> {
+        spec.instance_id.clone_from(&jail.id);
+        check(&spec)?;
+        let failed = |source| LaunchError::Spawn { path: jail.jailer.path().to_owned(), source };
+        let root = jail.root(binary);
+        let socket = match spec.socket_path.strip_prefix(&root) {
+            Ok(name) if name.components().count() == 1 => name.as_os_str().to_owned(),
+            _ => return Err(LaunchError::SocketOutside { path: spec.socket_path, root }),
+        };
+        let program = std::path::absolute(binary.path()).map_err(failed)?;
+        let stderr = make_stderr_fifo(&root, jail.uid, jail.gid).map_err(failed)?;
+        let mounts =
+            jail.binds.iter().map(|bind| Mount::bind(&bind.source, &bind.target, bind.read_only));
+        let confinement = Confinement {
+            guard: jail.dir(binary).join(GUARD),
+            cgroup: jail.cgroup.clone(),
+            mounts: mounts.collect::<io::Result<_>>().map_err(failed)?,
+        };
+        let request = SpawnRequest {
+            program: jail.jailer.path().to_owned(),
+            args: jailer::arguments(jail, &program, arguments(&spec, &socket, STDERR_FIFO)),
+            socket_path: Some(spec.socket_path.clone()),
+            stderr: Some(stderr),
+            confinement: Some(confinement),
+            ..SpawnRequest::default()
+        };
+        Self::launch_as(binary, spec, request).await
+    }
+
+    async fn launch_as(
+        binary: &FirecrackerBinary,
+        spec: LaunchSpec,
+        request: SpawnRequest,
+    ) -> Result<Self, LaunchError> {
+        let socket_watch = watch_socket_dir(&spec.socket_path)?;
+        let program = request.program.clone();
+        let failed = |source| LaunchError::Spawn { path: program.clone(), source };
+        // The guard first, to be dropped last: it waits for the child to be reaped.
+        let Spawned { guard, child, stdin, stdout, stderr } =
+            spawn(request).await.map_err(failed)?;
         // From here on, dropping `child` kills the process.
         let identity = ProcessIdentity::of(child.pid()).map_err(failed)?;
         let child = Arc::new(child);
@@ -84,6 +149,7 @@ impl FirecrackerProcess {
 
         Ok(Self {
             child,
+            _guard: guard,
             binary: binary.clone(),
             socket_path: spec.socket_path,
             socket_watch: Mutex::new(Some(socket_watch)),
@@ -120,6 +186,14 @@ pub enum LaunchError {
         /// The identifier asked for.
         id: String,
     },
+    /// A jailed Firecracker can make its socket in its root directory only.
+    #[error("the socket {} is not directly in the jail {}", path.display(), root.display())]
+    SocketOutside {
+        /// The path asked for.
+        path: PathBuf,
+        /// The jail's root directory.
+        root: PathBuf,
+    },
     /// The directory for the socket cannot be used.
     #[error("failed to watch {} for the API socket", dir.display())]
     SocketDir {
@@ -148,7 +222,7 @@ impl LaunchError {
             Self::SocketPathTooLong { .. } => "SOCKET_PATH_TOO_LONG",
             Self::SocketExists { .. } => "SOCKET_EXISTS",
             Self::InvalidInstanceId { .. } => "INSTANCE_ID_INVALID",
-            Self::SocketDir { .. } => "SOCKET_DIR_UNUSABLE",
+            Self::SocketOutside { .. } | Self::SocketDir { .. } => "SOCKET_DIR_UNUSABLE",
             Self::Spawn { .. } => "FIRECRACKER_START_FAILED",
         }
     }
@@ -163,7 +237,10 @@ impl LaunchError {
             Self::SocketExists { path } => {
                 Some(format!("remove {} if no Firecracker uses it any more", path.display()))
             }
-            Self::InvalidInstanceId { .. } | Self::SocketDir { .. } | Self::Spawn { .. } => None,
+            Self::InvalidInstanceId { .. }
+            | Self::SocketOutside { .. }
+            | Self::SocketDir { .. }
+            | Self::Spawn { .. } => None,
         }
     }
 }
@@ -196,20 +273,17 @@ fn watch_socket_dir(socket_path: &Path) -> Result<SocketWatch, LaunchError> {
         .map_err(|source| LaunchError::SocketDir { dir: dir.to_owned(), source })
 }
 
-fn arguments(spec: &LaunchSpec) -> io::Result<Vec<OsString>> {
+/// What Firecracker is told, apart from its id.
+fn arguments(spec: &LaunchSpec, socket: &OsStr, log: &str) -> [OsString; 6] {
     let level = spec.log_level.unwrap_or_default().as_str();
-    Ok(vec![
-        "--id".into(),
-        spec.instance_id.clone().into(),
+    [
         "--api-sock".into(),
-        // It runs elsewhere as a rule.
-        std::path::absolute(&spec.socket_path)?.into(),
-        // Otherwise the log goes to standard output, in between the guest's console.
+        socket.to_owned(),
         "--log-path".into(),
-        "/proc/self/fd/2".into(),
+        log.into(),
         "--level".into(),
         level.into(),
-    ])
+    ]
 }
 
 fn stream(pipe: OwnedFd, capacity: usize) -> io::Result<(Stream, Output)> {

@@ -78,7 +78,7 @@ impl DriveConfig {
     /// Firecracker's form of the drive, with the content at `path`.
     pub(crate) fn to_wire(&self, path: PathBuf) -> Drive {
         Drive {
-            drive_id: self.drive_id.clone(),
+            drive_id: self.drive_id.parse().expect("validated configurations have sound ids"),
             path_on_host: Some(path),
             is_root_device: self.is_root_device,
             is_read_only: self.is_read_only,

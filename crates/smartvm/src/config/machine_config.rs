@@ -75,7 +75,9 @@ impl MachineConfig {
     pub(crate) fn to_wire(&self) -> MachineConfiguration {
         MachineConfiguration {
             vcpu_count: u8::try_from(self.vcpu_count)
-                .expect("validated configurations have at most 32 processors"),
+                .ok()
+                .and_then(|count| count.try_into().ok())
+                .expect("validated configurations have 1 to 32 processors"),
             mem_size_mib: self.mem_size_mib,
             smt: self.smt,
             cpu_template: self.cpu_template,

@@ -1,4 +1,5 @@
 //! A program's path and arguments in the form `execve` takes.
+#![expect(unsafe_code, reason = "pointers to what a value owns may go where it goes")]
 
 use std::ffi::{CString, NulError, OsString, c_char};
 use std::os::unix::ffi::OsStringExt;
@@ -14,6 +15,11 @@ pub(super) struct Argv {
     strings: Vec<CString>,
     pointers: Vec<*const c_char>,
 }
+
+// SAFETY: the pointers point to what the value itself owns and nobody changes.
+unsafe impl Send for Argv {}
+// SAFETY: as above.
+unsafe impl Sync for Argv {}
 
 impl Argv {
     /// Fails when one of them holds a zero byte, which would end it early.

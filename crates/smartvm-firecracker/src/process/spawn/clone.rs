@@ -8,11 +8,11 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, write};
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, chdir, getpid, getppid, kill_process,
     set_parent_process_death_signal, setpgid, waitid,
@@ -20,6 +20,7 @@ use rustix::process::{
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::argv::Argv;
+use super::mount::{Mount, mount_all};
 use super::stack::Stack;
 use super::stdio::{FIRST_OTHER, Stdio};
 
@@ -33,20 +34,20 @@ const SIGNAL_SET_SIZE: usize = size_of::<u64>();
 /// Starts a program, with no environment and no descriptor but its standard streams, in a process
 /// group of its own, with no signal blocked, caught, or, as for SIGPIPE, ignored for Rust's sake.
 ///
-/// It runs in `working_dir`, or where this process does. With `die_with_parent` the kernel kills it
-/// when the calling *thread* ends.
+/// Where it runs and who sees it is told by `setting`.
 pub(super) fn start(
     stack: &mut Stack,
     argv: &Argv,
     stdio: &Stdio,
-    working_dir: Option<&CStr>,
-    die_with_parent: bool,
+    setting: &Setting<'_>,
 ) -> io::Result<(Pid, OwnedFd)> {
-    let parent = die_with_parent.then(getpid);
     let failure = AtomicI32::new(0);
-    let plan = Plan { argv, stdio, working_dir, parent, failure: &failure };
+    let plan = Plan { argv, stdio, setting, parent: getpid(), failure: &failure };
     let argument = ptr::from_ref(&plan).cast_mut().cast::<c_void>();
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let mut flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    if setting.new_pid_namespace {
+        flags |= libc::CLONE_NEWPID;
+    }
     let mut pidfd: c_int = -1;
     let pidfd_place = ptr::from_mut(&mut pidfd);
     // No handler of this process may run in the child, where it would act on our memory.
@@ -77,13 +78,27 @@ pub(super) fn start(
     }
 }
 
+/// What surrounds a program.
+#[derive(Debug, Default)]
+pub(super) struct Setting<'a> {
+    /// Where it runs; where this process does when absent.
+    pub(super) working_dir: Option<&'a CStr>,
+    /// Whether the kernel kills it when the calling *thread* ends.
+    pub(super) dies_with_thread: bool,
+    /// Whether it is the first process of a new PID namespace.
+    pub(super) new_pid_namespace: bool,
+    /// The file `cgroup.procs` of the control group that it joins.
+    pub(super) cgroup: Option<BorrowedFd<'a>>,
+    /// What is mounted for it, in a mount namespace of its own, before it starts.
+    pub(super) mounts: &'a [Mount],
+}
+
 /// What the child is to do.
 struct Plan<'a> {
     argv: &'a Argv,
     stdio: &'a Stdio,
-    working_dir: Option<&'a CStr>,
-    /// Whose death is to kill it.
-    parent: Option<Pid>,
+    setting: &'a Setting<'a>,
+    parent: Pid,
     /// Where the child leaves the error when it did not become the program.
     failure: &'a AtomicI32,
 }
@@ -105,14 +120,20 @@ impl Plan<'_> {
     fn prepare(&self) -> Result<(), Errno> {
         reset_signal_handlers();
         setpgid(None, None)?;
-        if let Some(parent) = self.parent {
+        if self.setting.dies_with_thread {
             set_parent_process_death_signal(Some(Signal::KILL))?;
-            // Had the parent died before that call, no signal would ever come.
-            if getppid() != Some(parent) {
+            // Had the parent died before that call, no signal would ever come. In a new PID
+            // namespace the parent has no number: who starts a program there has to see to it.
+            if !self.setting.new_pid_namespace && getppid() != Some(self.parent) {
                 return Err(Errno::SRCH);
             }
         }
-        if let Some(dir) = self.working_dir {
+        if let Some(cgroup) = self.setting.cgroup {
+            // Zero is whoever writes.
+            write(cgroup, b"0")?;
+        }
+        mount_all(self.setting.mounts)?;
+        if let Some(dir) = self.setting.working_dir {
             chdir(dir)?;
         }
         dup2_stdin(&self.stdio.stdin)?;

@@ -22,10 +22,15 @@ pub(super) struct Stdio {
 /// None of them reaches a program that other code of this process starts. None of the child's is
 /// a standard stream in this process: moving one into place could then overwrite another, or
 /// leave one where it is and still marked to be closed.
-pub(super) fn pipes() -> io::Result<(Stdio, Stdio)> {
+///
+/// `stderr` is used as the third when given, read end first.
+pub(super) fn pipes(stderr: Option<(OwnedFd, OwnedFd)>) -> io::Result<(Stdio, Stdio)> {
     let (their_stdin, stdin) = pipe_with(PipeFlags::CLOEXEC)?;
     let (stdout, their_stdout) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (stderr, their_stderr) = match stderr {
+        Some(pipe) => pipe,
+        None => pipe_with(PipeFlags::CLOEXEC)?,
+    };
     let theirs = Stdio {
         stdin: not_standard(their_stdin)?,
         stdout: not_standard(their_stdout)?,

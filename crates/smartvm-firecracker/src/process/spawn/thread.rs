@@ -12,13 +12,14 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use super::argv::Argv;
-use super::clone;
+use super::clone::{self, Setting};
+use super::confined::{Confinement, Guard};
 use super::stack::Stack;
 use super::stdio::pipes;
 use crate::process::child::Child;
 
 /// What to start and what belongs to it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct SpawnRequest {
     /// Where the program is, as seen from this process' working directory. `PATH` is not searched.
     pub(crate) program: PathBuf,
@@ -30,6 +31,11 @@ pub(crate) struct SpawnRequest {
     pub(crate) socket_path: Option<PathBuf>,
     /// Whether the kernel kills the child when this process is gone.
     pub(crate) die_with_parent: bool,
+    /// A pipe to use as standard error, read end first; a new one when absent.
+    pub(crate) stderr: Option<(OwnedFd, OwnedFd)>,
+    /// What keeps the program apart from the rest of the host. It then dies with this process in
+    /// any case.
+    pub(crate) confinement: Option<Confinement>,
 }
 
 /// A started child and our ends of its pipes.
@@ -39,6 +45,8 @@ pub(crate) struct Spawned {
     pub(crate) stdin: OwnedFd,
     pub(crate) stdout: OwnedFd,
     pub(crate) stderr: OwnedFd,
+    /// What a confined child lives and dies with.
+    pub(crate) guard: Option<Guard>,
 }
 
 /// Starts a program in a process group of its own, so that a terminal's Ctrl-C does not reach it,
@@ -82,23 +90,32 @@ fn submit(job: Job) -> io::Result<()> {
 
 /// Starts a program on the stack, which is made when there is none yet.
 fn start(request: SpawnRequest, stack: &mut Option<Stack>) -> io::Result<Spawned> {
-    let SpawnRequest { program, args, working_dir, socket_path, die_with_parent } = request;
     // The child looks for it from its own working directory.
-    let argv = Argv::new(std::path::absolute(program)?, args)?;
-    let working_dir = working_dir.map(|dir| CString::new(dir.into_os_string().into_vec()));
+    let argv = Argv::new(std::path::absolute(request.program)?, request.args)?;
+    let working_dir = request.working_dir.map(|dir| CString::new(dir.into_os_string().into_vec()));
     let working_dir = working_dir.transpose()?;
     let stack = match stack {
         Some(stack) => stack,
         None => stack.insert(Stack::new()?),
     };
-    let (ours, theirs) = pipes()?;
-    let (pid, pidfd) =
-        clone::start(stack, &argv, &theirs, working_dir.as_deref(), die_with_parent)?;
+    let (ours, theirs) = pipes(request.stderr)?;
+    let mut setting = Setting { working_dir: working_dir.as_deref(), ..Setting::default() };
+    let ((pid, pidfd), guard) = match request.confinement {
+        None => {
+            setting.dies_with_thread = request.die_with_parent;
+            (clone::start(stack, &argv, &theirs, &setting)?, None)
+        }
+        Some(confinement) => {
+            let guard = Guard::start(&confinement.guard, stack)?;
+            (guard.start_inside(&confinement, &argv, &theirs, setting)?, Some(guard))
+        }
+    };
     Ok(Spawned {
-        child: Child::new(pid, pidfd, socket_path),
+        child: Child::new(pid, pidfd, request.socket_path),
         stdin: ours.stdin,
         stdout: ours.stdout,
         stderr: ours.stderr,
+        guard,
     })
 }
 
@@ -112,9 +129,8 @@ mod tests {
         SpawnRequest {
             program: program.into(),
             args: args.iter().map(OsString::from).collect(),
-            working_dir: None,
-            socket_path: None,
             die_with_parent: true,
+            ..SpawnRequest::default()
         }
     }
 

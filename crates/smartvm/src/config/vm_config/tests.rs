@@ -29,7 +29,7 @@ fn breaches(config: &VmConfig) -> Vec<String> {
 fn a_sound_configuration_is_accepted() {
     let spec = sample().validate().unwrap();
     assert_eq!(spec.id().as_str(), "sample");
-    assert_eq!(spec.machine.vcpu_count, 2);
+    assert_eq!(spec.machine.vcpu_count.get(), 2);
     assert_eq!(spec.machine.mem_size_mib, 256);
 }
 

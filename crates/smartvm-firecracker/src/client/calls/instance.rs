@@ -1,13 +1,12 @@
-//! The calls that Firecracker knows, by name.
+//! The calls about Firecracker and the VM as a whole.
 
-use super::{ApiClient, ApiError};
 use crate::FirecrackerVersion;
 use crate::api::{
-    ActionType, BootSource, Drive, InstanceActionInfo, InstanceInfo, MachineConfiguration,
-    VersionAnswer, Vm, VmRunState,
+    ActionType, FullVmConfiguration, InstanceActionInfo, InstanceInfo, VersionAnswer, Vm,
+    VmRunState,
 };
+use crate::client::{ApiClient, ApiError};
 
-/// Each call fails as [`ApiClient::get`], [`ApiClient::put`] and [`ApiClient::patch`] do.
 impl ApiClient {
     /// The version of the running Firecracker.
     ///
@@ -25,28 +24,12 @@ impl ApiClient {
         self.get("/").await
     }
 
-    /// Sets the guest's processors and memory, before boot.
+    /// All that was configured.
     ///
     /// # Errors
-    /// When a value is out of range or the guest was booted already.
-    pub async fn put_machine_config(&self, machine: &MachineConfiguration) -> Result<(), ApiError> {
-        self.put("/machine-config", machine).await
-    }
-
-    /// Sets what the guest boots, before boot. Firecracker opens the kernel now.
-    ///
-    /// # Errors
-    /// When a file cannot be opened or the guest was booted already.
-    pub async fn put_boot_source(&self, source: &BootSource) -> Result<(), ApiError> {
-        self.put("/boot-source", source).await
-    }
-
-    /// Adds or replaces a drive, before boot. Firecracker opens its file now.
-    ///
-    /// # Errors
-    /// When the file cannot be opened or the guest was booted already.
-    pub async fn put_drive(&self, drive: &Drive) -> Result<(), ApiError> {
-        self.put(&format!("/drives/{}", drive.drive_id), drive).await
+    /// When Firecracker does not answer.
+    pub async fn get_vm_config(&self) -> Result<FullVmConfiguration, ApiError> {
+        self.get("/vm/config").await
     }
 
     /// Boots the guest. It is running when this returns; what runs in it is not known.
@@ -64,6 +47,14 @@ impl ApiClient {
     /// When the guest was not booted.
     pub async fn send_ctrl_alt_del(&self) -> Result<(), ApiError> {
         self.action(ActionType::SendCtrlAltDel).await
+    }
+
+    /// Has Firecracker write its metrics now.
+    ///
+    /// # Errors
+    /// When the guest was not booted or no metrics were configured.
+    pub async fn flush_metrics(&self) -> Result<(), ApiError> {
+        self.action(ActionType::FlushMetrics).await
     }
 
     /// Pauses or resumes the guest's processors. To be what it is already is success.
