@@ -12,5 +12,6 @@ mod faults;
 mod lifecycle;
 mod manager;
 mod recovery;
+mod snapshots;
 mod support;
 mod terminal;

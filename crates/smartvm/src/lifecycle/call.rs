@@ -11,6 +11,8 @@ pub enum Call {
     Pause,
     /// Go on.
     Resume,
+    /// Be saved as one is.
+    Snapshot,
     /// End gently, then firmly.
     Stop,
     /// End at once.
@@ -21,8 +23,15 @@ pub enum Call {
 
 impl Call {
     /// Every call.
-    pub const ALL: [Self; 6] =
-        [Self::Start, Self::Pause, Self::Resume, Self::Stop, Self::Kill, Self::Cleanup];
+    pub const ALL: [Self; 7] = [
+        Self::Start,
+        Self::Pause,
+        Self::Resume,
+        Self::Snapshot,
+        Self::Stop,
+        Self::Kill,
+        Self::Cleanup,
+    ];
 }
 
 impl fmt::Display for Call {
@@ -31,6 +40,7 @@ impl fmt::Display for Call {
             Self::Start => "start",
             Self::Pause => "pause",
             Self::Resume => "resume",
+            Self::Snapshot => "snapshot",
             Self::Stop => "stop",
             Self::Kill => "kill",
             Self::Cleanup => "cleanup",

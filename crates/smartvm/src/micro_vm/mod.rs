@@ -5,10 +5,14 @@
 //! a timeout) never leaves half a VM: the driver carries on or undoes.
 
 mod attempt;
+mod call;
+mod clock;
 mod driver;
 mod handle;
 mod report;
 mod request;
+mod restore;
+mod save;
 mod start;
 mod stop;
 

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::report::{StartReport, StopReport};
 use crate::lifecycle::Call;
 use crate::smart_vm_error::SmartVmError;
+use crate::snapshot::{CreateSnapshot, Snapshot};
 
 /// Where the driver puts the answer.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, SmartVmError>>;
@@ -19,6 +20,7 @@ pub(super) enum Request {
     Stop { patience: Duration, reply: Reply<StopReport> },
     Kill(Reply<()>),
     Cleanup(Reply<()>),
+    Save { snapshot: CreateSnapshot, reply: Reply<Snapshot> },
 }
 
 impl Request {
@@ -30,6 +32,7 @@ impl Request {
             Self::Stop { .. } => Call::Stop,
             Self::Kill(_) => Call::Kill,
             Self::Cleanup(_) => Call::Cleanup,
+            Self::Save { .. } => Call::Snapshot,
         }
     }
 
@@ -43,6 +46,7 @@ impl Request {
         match self {
             Self::Start(reply) => drop(reply.send(Err(error))),
             Self::Stop { reply, .. } => drop(reply.send(Err(error))),
+            Self::Save { reply, .. } => drop(reply.send(Err(error))),
             Self::Pause(reply) | Self::Resume(reply) | Self::Kill(reply) | Self::Cleanup(reply) => {
                 drop(reply.send(Err(error)));
             }
