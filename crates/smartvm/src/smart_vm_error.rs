@@ -10,6 +10,7 @@ use crate::config::{InvalidConfig, ReadConfigError};
 use crate::home::{ClaimError, RuntimeDirError, UnsafeDirectory};
 use crate::lifecycle::{Call, InvalidState};
 use crate::preflight::PreflightError;
+use crate::snapshot::SnapshotError;
 use crate::vm_id::VmId;
 
 /// The error of every call on [`SmartVm`](crate::SmartVm) and [`MicroVm`](crate::MicroVm).
@@ -128,6 +129,9 @@ pub enum SmartVmError {
         /// What the system said.
         source: io::Error,
     },
+    /// A snapshot was not made, or not restored.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// Something happened that cannot; please report it.
     #[error("internal error: {what}")]
     Bug {
@@ -164,6 +168,7 @@ impl SmartVmError {
             Self::Interrupted { .. } => "INTERRUPTED",
             Self::Gone { .. } => "VM_GONE",
             Self::Cleanup { .. } => "CLEANUP_FAILED",
+            Self::Snapshot(error) => error.code(),
             Self::Bug { .. } => "INTERNAL",
         }
     }
@@ -181,6 +186,7 @@ impl SmartVmError {
             Self::Launch(error) => error.hint(),
             Self::Ready(error) => error.hint(),
             Self::Drive(error) => error.hint(),
+            Self::Snapshot(error) => error.hint(),
             _ => None,
         }
     }

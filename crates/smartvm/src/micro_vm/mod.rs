@@ -18,6 +18,8 @@ mod memory;
 mod metadata;
 mod report;
 mod request;
+mod restore;
+mod save;
 mod start;
 mod stop;
 mod update;
