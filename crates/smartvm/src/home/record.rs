@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use smartvm_firecracker::ProcessIdentity;
 
+use super::link::Link;
 use crate::vm_id::VmId;
 
 /// The name of the record in the VM's directory.
@@ -24,13 +25,16 @@ pub(crate) struct VmRecord {
     /// Firecracker's process. Absent before it was started: a Firecracker whose owner dies before
     /// this was written is ended by the kernel (parent-death signal).
     pub(crate) firecracker: Option<ProcessIdentity>,
+    /// Links to the VM's files from elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) links: Vec<Link>,
 }
 
 impl VmRecord {
     /// The record of a VM that is ours and for which nothing was made yet.
     pub(crate) fn new(id: VmId) -> io::Result<Self> {
         let owner = ProcessIdentity::of(rustix::process::getpid())?;
-        Ok(Self { schema_version: 1, id, owner, firecracker: None })
+        Ok(Self { schema_version: 1, id, owner, firecracker: None, links: Vec::new() })
     }
 
     /// Replaces the record in `dir`; a reader sees the old or the new one, never half of it.

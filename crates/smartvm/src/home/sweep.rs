@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use fs_err::File;
 
+use super::link::Link;
 use super::record::VmRecord;
 use super::runtime_dir::{self, RuntimeDir};
 use crate::vm_id::VmId;
@@ -59,11 +60,13 @@ pub(super) fn remove_if_dead(vm_dir: &Path) -> io::Result<bool> {
     };
     // A record that was never finished names nothing: Firecracker is ended with its owner by the
     // kernel, and the record only covers what the kernel did not get to.
-    if let Ok(Some(record)) = VmRecord::read(vm_dir)
-        && let Some(process) = record.firecracker
-        && process.kill()?
-    {
-        tracing::info!(vm = %record.id, "ended the Firecracker of a dead owner");
+    if let Ok(Some(record)) = VmRecord::read(vm_dir) {
+        if let Some(process) = &record.firecracker
+            && process.kill()?
+        {
+            tracing::info!(vm = %record.id, "ended the Firecracker of a dead owner");
+        }
+        record.links.iter().try_for_each(Link::remove)?;
     }
     fs_err::remove_dir_all(vm_dir)?;
     Ok(true)
