@@ -13,6 +13,7 @@ use crate::config::{InvalidConfig, ReadConfigError};
 use crate::home::{ClaimError, RuntimeDirError, UnsafeDirectory};
 use crate::lifecycle::{Call, InvalidState};
 use crate::preflight::PreflightError;
+use crate::snapshot::SnapshotError;
 use crate::vm_id::VmId;
 
 /// The error of every call on [`SmartVm`](crate::SmartVm) and [`MicroVm`](crate::MicroVm).
@@ -137,6 +138,9 @@ pub enum SmartVmError {
         /// What the system said.
         source: io::Error,
     },
+    /// A snapshot was not made, or not restored.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// Something happened that cannot; please report it.
     #[error("internal error: {what}")]
     Bug {
@@ -175,6 +179,7 @@ impl SmartVmError {
             Self::Interrupted { .. } => "INTERRUPTED",
             Self::Gone { .. } => "VM_GONE",
             Self::Cleanup { .. } => "CLEANUP_FAILED",
+            Self::Snapshot(error) => error.code(),
             Self::Bug { .. } => "INTERNAL",
         }
     }
@@ -194,6 +199,7 @@ impl SmartVmError {
             Self::Drive(error) => error.hint(),
             Self::OutputFile(error) => error.hint(),
             Self::Metrics(error) => error.hint(),
+            Self::Snapshot(error) => error.hint(),
             _ => None,
         }
     }

@@ -12,6 +12,7 @@ mod faults;
 mod lifecycle;
 mod manager;
 mod recovery;
+mod snapshots;
 mod support;
 mod telemetry;
 mod terminal;

@@ -41,6 +41,12 @@ pub struct FirecrackerProcess {
 }
 
 impl FirecrackerProcess {
+    /// The program that runs.
+    #[must_use]
+    pub fn binary(&self) -> &FirecrackerBinary {
+        &self.binary
+    }
+
     /// What a record needs to find this process again.
     #[must_use]
     pub fn identity(&self) -> ProcessIdentity {

@@ -11,6 +11,8 @@ pub enum Call {
     Pause,
     /// Go on.
     Resume,
+    /// Be saved as one is.
+    Snapshot,
     /// End gently, then firmly.
     Stop,
     /// End at once.
@@ -60,9 +62,16 @@ pub enum LiveCall {
 }
 
 impl Call {
-    /// Every call that can change the state.
-    pub const ALL: [Self; 6] =
-        [Self::Start, Self::Pause, Self::Resume, Self::Stop, Self::Kill, Self::Cleanup];
+    /// Every call but the live ones.
+    pub const ALL: [Self; 7] = [
+        Self::Start,
+        Self::Pause,
+        Self::Resume,
+        Self::Snapshot,
+        Self::Stop,
+        Self::Kill,
+        Self::Cleanup,
+    ];
 }
 
 impl LiveCall {
@@ -116,6 +125,7 @@ impl fmt::Display for Call {
             Self::Start => "start",
             Self::Pause => "pause",
             Self::Resume => "resume",
+            Self::Snapshot => "snapshot",
             Self::Stop => "stop",
             Self::Kill => "kill",
             Self::Cleanup => "cleanup",

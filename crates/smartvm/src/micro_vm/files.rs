@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use fs_err::OpenOptions;
 use fs_err::os::unix::fs::OpenOptionsExt;
 use smartvm_images::stage_drive;
-use tokio::task::JoinHandle;
 
+use super::attempt::Staging;
 use super::handle::VmSetup;
 use crate::config::{DriveConfig, DriveSpec, PmemConfig, VmSpec};
 use crate::home::{Access, WorkDir};
@@ -98,7 +98,7 @@ pub(super) fn pmem_name(id: &str) -> PathBuf {
 pub(super) fn lay_out(
     setup: &VmSetup,
     work_dir: &WorkDir,
-    staging: &mut Option<JoinHandle<Result<(), SmartVmError>>>,
+    staging: &mut Staging,
 ) -> io::Result<()> {
     let spec = &setup.spec;
     let boot_source = &spec.config().boot_source;

@@ -14,12 +14,13 @@ use super::driver::Driver;
 use super::report::{StartReport, StopReport, VmEnd};
 use super::request::{Reply, Request};
 use super::update::Update;
-use crate::config::VmSpec;
+use crate::config::{VmConfig, VmSpec};
 use crate::home::RuntimeDir;
 use crate::lifecycle::VmState;
 use crate::manager::Registry;
 use crate::options::SmartVmOptions;
 use crate::smart_vm_error::SmartVmError;
+use crate::snapshot::{CreateSnapshot, RestorePlan, Snapshot};
 use crate::vm_id::VmId;
 
 /// One virtual machine.
@@ -54,6 +55,10 @@ pub(crate) struct VmSetup {
     pub(crate) home: RuntimeDir,
     /// Weak: the registry holds handles, and a driver that held it would keep itself alive.
     pub(crate) registry: Weak<Registry>,
+    /// As it was written down.
+    pub(crate) config: VmConfig,
+    /// What the VM goes on from, when it does not boot.
+    pub(crate) restore: Option<RestorePlan>,
 }
 
 /// What the driver lets handles see.
@@ -140,6 +145,24 @@ impl MicroVm {
     /// `INVALID_STATE` unless it is paused, else as [`pause`](Self::pause).
     pub async fn resume(&self) -> Result<(), SmartVmError> {
         self.ask(Request::Resume).await
+    }
+
+    /// Saves the guest as it is at one moment: memory, devices, and the drives that it can write to.
+    ///
+    /// The guest stands still meanwhile, and runs again afterwards if it did before, also when
+    /// something failed, unless `keep_paused` is set. When the drives are copied and it runs again, the
+    /// files are hashed; then the snapshot appears in the store, `<dataDir>/snapshots`. A kill or a
+    /// cleanup while the guest stands still interrupts it.
+    ///
+    /// # Errors
+    /// `INVALID_STATE` unless the VM runs or is paused; `SNAPSHOT_EXISTS`, `SNAPSHOT_NO_SPACE`,
+    /// `SNAPSHOT_WRONG_BASE` and the like, see [`SnapshotError`](crate::snapshot::SnapshotError).
+    /// Nothing of the snapshot is left then.
+    pub async fn create_snapshot(
+        &self,
+        snapshot: CreateSnapshot,
+    ) -> Result<Snapshot, SmartVmError> {
+        self.ask(|reply| Request::Save { snapshot, reply }).await
     }
 
     /// Ends the VM: Ctrl-Alt-Del to the guest and ten seconds for it to shut down, then SIGTERM to

@@ -19,6 +19,8 @@ mod metadata;
 mod outputs;
 mod report;
 mod request;
+mod restore;
+mod save;
 mod start;
 mod stop;
 mod telemetry;

@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use smartvm_firecracker::api::Metrics;
-use smartvm_firecracker::{BoundedFile, Fifo, LogFile, LogPipe, MetricsPipe};
+use smartvm_firecracker::{
+    ApiClient, BoundedFile, Fifo, FirecrackerProcess, LogFile, LogPipe, MetricsPipe,
+};
 
+use super::call::call;
 use super::handle::VmSetup;
 use crate::home::WorkDir;
 use crate::smart_vm_error::SmartVmError;
@@ -60,8 +63,19 @@ impl Copies {
     }
 }
 
-/// What must be said of the metrics that the command line has no flags for.
-pub(super) fn metrics_request(setup: &VmSetup) -> Option<Metrics> {
+/// Says what Firecracker's command line has no flags for, when there is something to say.
+pub(super) async fn describe_metrics(
+    setup: &VmSetup,
+    process: &FirecrackerProcess,
+    client: &ApiClient,
+) -> Result<(), SmartVmError> {
+    match metrics_request(setup) {
+        None => Ok(()),
+        Some(request) => call(process, "configure the metrics", client.put_metrics(&request)).await,
+    }
+}
+
+fn metrics_request(setup: &VmSetup) -> Option<Metrics> {
     let config = setup.spec.config().metrics.as_ref()?;
     let properties = (!config.properties.is_empty()).then(|| config.properties.clone());
     let is_needed = config.emit_id.is_some() || properties.is_some();

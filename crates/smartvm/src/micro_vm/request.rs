@@ -8,6 +8,7 @@ use super::report::{StartReport, StopReport};
 use super::update::Update;
 use crate::lifecycle::Call;
 use crate::smart_vm_error::SmartVmError;
+use crate::snapshot::{CreateSnapshot, Snapshot};
 
 /// Where the driver puts the answer.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, SmartVmError>>;
@@ -21,6 +22,7 @@ pub(super) enum Request {
     Kill(Reply<()>),
     Cleanup(Reply<()>),
     Update { update: Box<Update>, reply: Reply<()> },
+    Save { snapshot: CreateSnapshot, reply: Reply<Snapshot> },
 }
 
 impl Request {
@@ -33,6 +35,7 @@ impl Request {
             Self::Kill(_) => Call::Kill,
             Self::Cleanup(_) => Call::Cleanup,
             Self::Update { update, .. } => Call::Live(update.call()),
+            Self::Save { .. } => Call::Snapshot,
         }
     }
 
@@ -46,6 +49,7 @@ impl Request {
         match self {
             Self::Start(reply) => drop(reply.send(Err(error))),
             Self::Stop { reply, .. } => drop(reply.send(Err(error))),
+            Self::Save { reply, .. } => drop(reply.send(Err(error))),
             Self::Pause(reply)
             | Self::Resume(reply)
             | Self::Kill(reply)
