@@ -83,7 +83,8 @@ async fn accept(vm: MicroVm, listener: UnixListener) {
                 // A connection that was given up, or no descriptor is free.
                 Err(error) => {
                     tracing::warn!(%error, "a control connection was not accepted");
-                    tokio::task::yield_now().await;
+                    // Without this, a lack of descriptors would keep a processor busy.
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                 }
             },
             Some(_) = connections.join_next() => {}
