@@ -75,6 +75,18 @@ pub enum SmartVmError {
         /// What the system said.
         source: io::Error,
     },
+    /// The VM has no device with that id.
+    #[error("the VM has no device `{id}`")]
+    NoSuchDevice {
+        /// The id.
+        id: String,
+    },
+    /// The VM has a device with that id already.
+    #[error("the VM has a device `{id}` already")]
+    DeviceExists {
+        /// The id.
+        id: String,
+    },
     /// Firecracker was asked before it was started, or after it ended.
     #[error("cannot call {call}: the VM's Firecracker is not running")]
     NoClient {
@@ -148,6 +160,8 @@ impl SmartVmError {
             Self::Ready(ReadyError::Exited { .. }) => "VMM_EXITED",
             Self::Ready(error) => error.code(),
             Self::Drive(error) => error.code(),
+            Self::NoSuchDevice { .. } => "NO_SUCH_DEVICE",
+            Self::DeviceExists { .. } => "DEVICE_EXISTS",
             Self::NoClient { .. } => "NO_CLIENT",
             Self::Api { source, .. } => source.code(),
             Self::Exited { .. } => "VMM_EXITED",

@@ -36,6 +36,7 @@ fn allows(state: VmState, call: Call) -> bool {
             VmState::Created | VmState::Configuring => false,
         },
         Call::Kill | Call::Cleanup => true,
+        Call::Live(_) => matches!(state, VmState::Running | VmState::Paused),
     }
 }
 

@@ -13,12 +13,14 @@ use uuid::Uuid;
 
 use super::attempt::Attempt;
 use super::call::call;
+use super::device_files::DeviceFiles;
 use super::handle::{Published, Running, VmSetup};
 use super::report::{EndCause, StartReport, StopReport, VmEnd};
 use super::request::{Reply, Request};
 use super::save::{Capture, Subject};
 use super::start::{Started, start};
 use super::stop::{KILL_NOW, stop};
+use super::update::{Target, Update};
 use crate::home::VmDir;
 use crate::lifecycle::{Call, VmState, admit};
 use crate::smart_vm_error::SmartVmError;
@@ -43,6 +45,7 @@ struct Live {
     process: FirecrackerProcess,
     client: Arc<ApiClient>,
     dir: VmDir,
+    files: DeviceFiles,
     /// What gives the guest its memory, where it is not the kernel. Dropped last.
     uffd: Option<UffdHandler>,
     /// The snapshot that the guest's changes are counted from.
@@ -124,6 +127,7 @@ impl Driver {
                 self.kill().await;
                 drop(reply.send(self.cleanup()));
             }
+            Request::Update { update, reply } => drop(reply.send(self.update(*update).await)),
         }
     }
 
@@ -160,7 +164,8 @@ impl Driver {
             running.process_id = Some(process.identity().pid);
             running.client = Some(Arc::clone(&client));
         });
-        self.live = Some(Live { process, client, dir, uffd: attempt.uffd, counted_from });
+        let files = DeviceFiles::of(&self.setup.spec, dir.work_dir());
+        self.live = Some(Live { process, client, dir, files, uffd: attempt.uffd, counted_from });
         self.state.send_replace(state);
         report
     }
@@ -187,6 +192,28 @@ impl Driver {
             Outcome::Interrupted(request) => {
                 self.deferred.extend(request);
                 Err(SmartVmError::Interrupted { call: to })
+            }
+        }
+    }
+
+    /// Changes something about the guest; its state stays.
+    async fn update(&mut self, update: Update) -> Result<(), SmartVmError> {
+        let call = update.call();
+        let Some(mut live) = self.live.take() else {
+            return Err(SmartVmError::NoClient { call: call.phrase() });
+        };
+        let outcome = {
+            let Live { process, client, files, .. } = &mut live;
+            let mut target = Target { process, client, files };
+            self.unless_interrupted(target.apply(update)).await
+        };
+        live.files.settled().await;
+        self.live = Some(live);
+        match outcome {
+            Outcome::Done(done) => done,
+            Outcome::Interrupted(request) => {
+                self.deferred.extend(request);
+                Err(SmartVmError::Interrupted { call: Call::Live(call) })
             }
         }
     }

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use smartvm_firecracker::api::InstanceInfo;
-use smartvm_firecracker::{ApiClient, Console, FirecrackerVersion};
+use smartvm_firecracker::{ApiClient, ApiError, Console, FirecrackerVersion};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::driver::Driver;
 use super::report::{StartReport, StopReport, VmEnd};
 use super::request::{Reply, Request};
+use super::update::Update;
 use crate::config::{VmConfig, VmSpec};
 use crate::home::RuntimeDir;
 use crate::lifecycle::VmState;
@@ -228,10 +229,7 @@ impl MicroVm {
     /// # Errors
     /// `NO_CLIENT` before a start and after the end, `SOCKET_REQUEST_FAILED` when it does not answer.
     pub async fn info(&self) -> Result<InstanceInfo, SmartVmError> {
-        self.client("info")?
-            .instance_info()
-            .await
-            .map_err(|source| SmartVmError::Api { call: "info", source })
+        self.ask_firecracker("info", |client| async move { client.instance_info().await }).await
     }
 
     /// The version of the running Firecracker.
@@ -239,10 +237,7 @@ impl MicroVm {
     /// # Errors
     /// As [`info`](Self::info).
     pub async fn version(&self) -> Result<FirecrackerVersion, SmartVmError> {
-        self.client("version")?
-            .version()
-            .await
-            .map_err(|source| SmartVmError::Api { call: "version", source })
+        self.ask_firecracker("version", |client| async move { client.version().await }).await
     }
 
     /// The API socket of the VM's Firecracker.
@@ -261,7 +256,30 @@ impl MicroVm {
         Arc::ptr_eq(&self.setup, setup)
     }
 
-    fn client(&self, call: &'static str) -> Result<Arc<ApiClient>, SmartVmError> {
+    /// Whether writable drives are private copies when their configuration says nothing.
+    pub(super) fn stages(&self) -> bool {
+        self.setup.options.ephemeral_writable_drives
+    }
+
+    /// Has the driver change something about a started VM.
+    pub(super) async fn update(&self, update: Update) -> Result<(), SmartVmError> {
+        self.ask(|reply| Request::Update { update: Box::new(update), reply }).await
+    }
+
+    /// Asks Firecracker something that changes nothing.
+    pub(super) async fn ask_firecracker<T, F>(
+        &self,
+        call: &'static str,
+        ask: impl FnOnce(Arc<ApiClient>) -> F,
+    ) -> Result<T, SmartVmError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let answer = ask(self.client(call)?).await;
+        answer.map_err(|source| SmartVmError::Api { call, source })
+    }
+
+    pub(super) fn client(&self, call: &'static str) -> Result<Arc<ApiClient>, SmartVmError> {
         let client = self.running(|running| running.client.clone());
         client.ok_or(SmartVmError::NoClient { call })
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::report::{StartReport, StopReport};
+use super::update::Update;
 use crate::lifecycle::Call;
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::{CreateSnapshot, Snapshot};
@@ -20,6 +21,7 @@ pub(super) enum Request {
     Stop { patience: Duration, reply: Reply<StopReport> },
     Kill(Reply<()>),
     Cleanup(Reply<()>),
+    Update { update: Box<Update>, reply: Reply<()> },
     Save { snapshot: CreateSnapshot, reply: Reply<Snapshot> },
 }
 
@@ -32,6 +34,7 @@ impl Request {
             Self::Stop { .. } => Call::Stop,
             Self::Kill(_) => Call::Kill,
             Self::Cleanup(_) => Call::Cleanup,
+            Self::Update { update, .. } => Call::Live(update.call()),
             Self::Save { .. } => Call::Snapshot,
         }
     }
@@ -47,9 +50,11 @@ impl Request {
             Self::Start(reply) => drop(reply.send(Err(error))),
             Self::Stop { reply, .. } => drop(reply.send(Err(error))),
             Self::Save { reply, .. } => drop(reply.send(Err(error))),
-            Self::Pause(reply) | Self::Resume(reply) | Self::Kill(reply) | Self::Cleanup(reply) => {
-                drop(reply.send(Err(error)));
-            }
+            Self::Pause(reply)
+            | Self::Resume(reply)
+            | Self::Kill(reply)
+            | Self::Cleanup(reply)
+            | Self::Update { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 }
