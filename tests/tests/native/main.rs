@@ -13,5 +13,7 @@ mod jail;
 mod lifecycle;
 mod manager;
 mod recovery;
+mod snapshots;
 mod support;
+mod telemetry;
 mod terminal;

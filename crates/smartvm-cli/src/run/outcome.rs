@@ -39,7 +39,7 @@ impl Verdict {
     /// Decides from Firecracker's end, the console and what was asked for.
     pub(super) fn new(cause: Option<EndCause>, panicked: bool, reason: Option<Reason>) -> Self {
         match reason {
-            _ if cause == Some(EndCause::Crashed) => Self::Crashed,
+            _ if matches!(cause, Some(EndCause::Crashed | EndCause::MemoryLost)) => Self::Crashed,
             _ if cause == Some(EndCause::OutOfMemory) => Self::OutOfMemory,
             _ if panicked => Self::Panicked,
             Some(reason) => Self::Ended(reason),

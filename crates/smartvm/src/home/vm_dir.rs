@@ -8,6 +8,7 @@ use std::sync::Arc;
 use fs_err::File;
 use smartvm_firecracker::ProcessIdentity;
 
+use super::link::Link;
 use super::record::VmRecord;
 use super::runtime_dir::RuntimeDir;
 use super::work_dir::WorkDir;
@@ -84,25 +85,35 @@ impl VmDir {
         self.record.write(&self.path)
     }
 
-    /// Removes the directory, and the jail.
-    pub(crate) fn remove(mut self) -> io::Result<()> {
-        self.removed = true;
-        self.remove_all()
+    /// Makes the VM's file `name` reachable at `path` as well, until the directory goes.
+    pub(crate) fn link(&mut self, path: &Path, name: &Path) -> io::Result<()> {
+        let link = Link::new(path, self.work_dir().host_path(name))?;
+        self.record.links.push(link.clone());
+        self.record.write(&self.path)?;
+        link.make()
     }
 
-    /// The directory goes last: it holds the record of the rest.
-    fn remove_all(&self) -> io::Result<()> {
+    /// Removes the directory, the links to it and the jail.
+    pub(crate) fn remove(mut self) -> io::Result<()> {
+        self.remove_whole()
+    }
+
+    fn remove_whole(&mut self) -> io::Result<()> {
+        self.removed = true;
+        let unlinked = self.record.links.iter().try_for_each(Link::remove);
+        // The directory goes last: it holds the record of the rest.
         if let Some(jail) = &self.record.jail {
             jail.remove()?;
         }
-        self.home.remove(&self.path)
+        self.home.remove(&self.path)?;
+        unlinked
     }
 }
 
 impl Drop for VmDir {
     fn drop(&mut self) {
         if !self.removed
-            && let Err(error) = self.remove_all()
+            && let Err(error) = self.remove_whole()
         {
             tracing::warn!(%error, "a VM's directory was left behind; the next sweep removes it");
         }

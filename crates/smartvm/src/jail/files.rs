@@ -13,13 +13,13 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fchmod, fchown, fstat,
-    linkat, mkdirat, mknodat, openat, openat2,
+    linkat, mkdirat, mknodat, openat, openat2, unlinkat,
 };
 use rustix::io::Errno;
 use smartvm_firecracker::BindMount;
 use smartvm_images::stage_drive;
 
-use super::lent::lend;
+use super::lent::{give_back_one, lend};
 use crate::home::Access;
 
 /// The root directory of a jail, to be filled.
@@ -67,10 +67,11 @@ impl JailFiles {
 
     /// Makes a directory that the VM can look into; one that exists already is as good.
     pub(crate) fn make_dir(&self, name: &str) -> io::Result<()> {
-        match mkdirat(&self.root_fd, name, Mode::from_raw_mode(0o755)) {
+        let name = Path::new(name);
+        match mkdirat(self.parent(name)?, file_name(name)?, Mode::from_raw_mode(0o755)) {
             // The process' umask may have taken away what the VM needs.
-            Ok(()) => Ok(fchmod(self.directory(Path::new(name))?, Mode::from_raw_mode(0o755))?),
-            Err(Errno::EXIST) => self.directory(Path::new(name)).map(drop),
+            Ok(()) => Ok(fchmod(self.directory(name)?, Mode::from_raw_mode(0o755))?),
+            Err(Errno::EXIST) => self.directory(name).map(drop),
             Err(errno) => Err(errno.into()),
         }
     }
@@ -101,6 +102,16 @@ impl JailFiles {
                 }
             }
             Access::ReadWrite => self.lend_out(&source, name),
+        }
+    }
+
+    /// Takes a name away, and gives back the file if it was lent. To be gone already is success.
+    pub(crate) fn withdraw(&self, name: &Path) -> io::Result<()> {
+        let (parent, file) = (self.parent(name)?, file_name(name)?);
+        give_back_one(&self.dir, &parent, file)?;
+        match unlinkat(&parent, file, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(errno.into()),
         }
     }
 

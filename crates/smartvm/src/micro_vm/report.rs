@@ -57,6 +57,8 @@ pub enum EndCause {
     Crashed,
     /// The kernel killed it for using more memory than its jail's limit.
     OutOfMemory,
+    /// What gave the restored guest its memory failed, and the guest could not go on.
+    MemoryLost,
     /// It never started.
     StartFailed,
 }

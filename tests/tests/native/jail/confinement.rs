@@ -40,6 +40,8 @@ async fn it_sees_what_it_was_given_and_no_process_of_the_host() {
         "firecracker.pid",
         "firecracker.sock",
         "kernel",
+        "log.fifo",
+        "metrics.fifo",
         "run",
         "stderr.fifo",
     ];

@@ -5,6 +5,7 @@ mod drives;
 mod faults;
 mod planted;
 mod recovery;
+mod snapshots;
 mod users;
 
 use std::collections::BTreeSet;
