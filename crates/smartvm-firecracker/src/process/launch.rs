@@ -44,6 +44,8 @@ pub struct LaunchSpec {
     pub instance_id: String,
     /// How much Firecracker logs; [`LogLevel::Info`], its own default, when `None`.
     pub log_level: Option<LogLevel>,
+    /// Whether devices are on a PCI bus, since Firecracker 1.13; an older one ends at once.
+    pub enable_pci: bool,
     /// How many bytes of the guest's console are kept.
     pub console_capacity: usize,
     /// Whether the kernel kills Firecracker when this process is gone, however it ended.
@@ -274,16 +276,20 @@ fn watch_socket_dir(socket_path: &Path) -> Result<SocketWatch, LaunchError> {
 }
 
 /// What Firecracker is told, apart from its id.
-fn arguments(spec: &LaunchSpec, socket: &OsStr, log: &str) -> [OsString; 6] {
+fn arguments(spec: &LaunchSpec, socket: &OsStr, log: &str) -> Vec<OsString> {
     let level = spec.log_level.unwrap_or_default().as_str();
-    [
+    let mut args: Vec<OsString> = vec![
         "--api-sock".into(),
         socket.to_owned(),
         "--log-path".into(),
         log.into(),
         "--level".into(),
         level.into(),
-    ]
+    ];
+    if spec.enable_pci {
+        args.push("--enable-pci".into());
+    }
+    args
 }
 
 fn stream(pipe: OwnedFd, capacity: usize) -> io::Result<(Stream, Output)> {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use smartvm_firecracker::api::LogLevel;
 use smartvm_firecracker::{ApiClient, FirecrackerBinary, FirecrackerProcess, LaunchSpec};
 use uuid::Uuid;
 
@@ -14,6 +13,7 @@ use super::files;
 use super::handle::VmSetup;
 use super::report::StartReport;
 use super::restore::restore;
+use crate::config::LoggerConfig;
 use crate::home::VmDir;
 use crate::lifecycle::VmState;
 use crate::preflight;
@@ -84,12 +84,13 @@ pub(super) async fn bring_up(
     clock.step("directory");
 
     let work_dir = dir.work_dir();
+    let level = setup.spec.config().logger.as_ref().and_then(|logger| logger.level);
     let launch = LaunchSpec {
         working_dir: Some(work_dir.path().to_owned()),
         socket_path: dir.socket_path(),
         instance_id: setup.spec.id().to_instance_id(),
-        // At Info, Firecracker writes two lines for every call.
-        log_level: Some(LogLevel::Warning),
+        log_level: Some(level.unwrap_or(LoggerConfig::DEFAULT_LEVEL)),
+        enable_pci: setup.spec.config().enable_pci,
         console_capacity: options.console_capacity,
         die_with_parent: true,
     };
