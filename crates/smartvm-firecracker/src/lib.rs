@@ -7,6 +7,7 @@
 //! * [`FirecrackerProcess`] starts it, tells when it is ready and when it ended, and ends it.
 //! * [`JailSpec`] has it do so under Firecracker's jailer, [`JailerBinary`].
 //! * [`Console`] is the guest's serial console, kept in bounded memory.
+//! * [`capability`] knows what each version can do, and where it is defective.
 //! * [`ApiClient`] speaks HTTP on its Unix socket, with the wire types of [`api`].
 //!
 //! Nothing here is learnt by looking again at intervals: the process is watched through a pidfd,
@@ -15,6 +16,7 @@
 
 pub mod api;
 mod binary;
+pub mod capability;
 mod client;
 mod console;
 mod jailer;
@@ -24,7 +26,7 @@ mod version;
 pub use binary::{
     FirecrackerBinary, OpenBinaryError, ParseFormatError, ProbeVersionError, SnapshotFormat,
 };
-pub use client::{ApiClient, ApiError, ConnectError, ExchangeError};
+pub use client::{Answer, AnswerError, ApiClient, ApiError, ConnectError, ExchangeError};
 pub use console::{Console, ConsoleChunk, ConsoleReader};
 pub use jailer::{
     BindMount, JailSpec, JailerBinary, OpenJailerError, ProbeJailerError, ResourceLimits,
