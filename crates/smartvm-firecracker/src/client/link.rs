@@ -1,46 +1,35 @@
-//! One HTTP connection and the exchange of one request for one answer on it.
+//! One connection and the exchange of one request for one answer on it.
 
-use std::future::{Future, poll_fn};
+use std::io;
 use std::path::Path;
-use std::pin::{Pin, pin};
-use std::task::Poll;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1::{Connection, SendRequest, handshake};
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use rustix::net::RecvFlags;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use super::ExchangeError;
+use super::answer::Answer;
+use super::exchange_error::ExchangeError;
 
-/// No answer of Firecracker comes near it; a body beyond it is not Firecracker's.
-const ANSWER_LIMIT: usize = 1 << 20;
+/// What most answers fit into; it grows for others.
+const BUFFER: usize = 4 << 10;
 
-type Body = Full<Bytes>;
-
-/// A connection whose protocol is driven by whoever makes a request, within that request.
+/// A connection on which no request is under way.
 ///
-/// There is no background task, so a request costs no wake-up on another thread. Dropping it
-/// closes the connection, which is what becomes of a request given up midway: the next answer on
-/// that connection would otherwise be taken for another request's.
+/// The protocol is spoken here rather than by an HTTP library: one request and one answer at a
+/// time need no task, no channel and no second wake-up, which is most of what a request would
+/// otherwise cost. Dropping the link closes it, which is what becomes of a request given up
+/// midway: the next answer on that connection would otherwise be taken for another request's.
 #[derive(Debug)]
 pub(super) struct Link {
-    sender: SendRequest<Body>,
-    connection: Pin<Box<Connection<TokioIo<UnixStream>, Body>>>,
-}
-
-/// What Firecracker answered.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) body: Bytes,
+    stream: UnixStream,
+    received: Vec<u8>,
 }
 
 /// Why an exchange came to nothing.
+#[derive(Debug)]
 pub(super) enum ExchangeFailure {
     /// The connection was closed before a byte of the request was sent.
-    Unsent(Box<Request<Body>>),
+    Unsent(io::Error),
     /// The request may have been carried out.
     Failed(ExchangeError),
 }
@@ -48,63 +37,54 @@ pub(super) enum ExchangeFailure {
 impl Link {
     pub(super) async fn open(path: &Path) -> Result<Self, ExchangeError> {
         let stream = UnixStream::connect(path).await.map_err(ExchangeError::Connect)?;
-        Self::over(stream).await
+        Ok(Self::over(stream))
     }
 
-    pub(super) async fn over(stream: UnixStream) -> Result<Self, ExchangeError> {
-        let (sender, connection) =
-            handshake(TokioIo::new(stream)).await.map_err(ExchangeError::Http)?;
-        Ok(Self { sender, connection: Box::pin(connection) })
+    pub(super) fn over(stream: UnixStream) -> Self {
+        Self { stream, received: Vec::with_capacity(BUFFER) }
     }
 
     /// Whether the connection can take a request, found without waiting: it notices that the
     /// other side closed it, or sent what nobody asked for.
-    pub(super) async fn is_usable(&mut self) -> bool {
-        let ended = poll_fn(|cx| Poll::Ready(self.connection.as_mut().poll(cx).is_ready())).await;
-        !ended && self.sender.is_ready()
+    pub(super) fn is_usable(&self) -> bool {
+        let mut byte = [0; 1];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        self.received.is_empty()
+            && rustix::net::recv(&self.stream, &mut byte, flags) == Err(rustix::io::Errno::AGAIN)
     }
 
-    /// Sends a request and reads the whole answer, at most [`ANSWER_LIMIT`] bytes of body.
-    pub(super) async fn exchange(
-        &mut self,
-        request: Request<Body>,
-    ) -> Result<Answer, ExchangeFailure> {
-        let Self { sender, connection } = self;
-        let mut exchange = pin!(async {
-            let answer = sender.try_send_request(request).await.map_err(|mut error| {
-                error.take_message().map_or_else(
-                    || ExchangeFailure::Failed(ExchangeError::Http(error.into_error())),
-                    |request| ExchangeFailure::Unsent(Box::new(request)),
-                )
-            })?;
-            let status = answer.status();
-            let body = read_body(answer.into_body()).await.map_err(ExchangeFailure::Failed)?;
-            Ok(Answer { status, body })
-        });
-        let mut connected = true;
+    /// Sends a request and reads the whole answer.
+    pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<Answer, ExchangeFailure> {
+        let failed = |error| ExchangeFailure::Failed(ExchangeError::Socket(error));
+        match self.stream.write(request).await {
+            Ok(sent) if sent == request.len() => {}
+            Ok(sent) => match self.stream.write_all(&request[sent..]).await {
+                Ok(()) => {}
+                // An answer may have come before the whole request was read.
+                Err(error) => return self.receive().await.map_err(|_| failed(error)),
+            },
+            Err(error) => return Err(ExchangeFailure::Unsent(error)),
+        }
+        self.receive().await.map_err(ExchangeFailure::Failed)
+    }
+
+    async fn receive(&mut self) -> Result<Answer, ExchangeError> {
         loop {
-            tokio::select! {
-                biased;
-                outcome = &mut exchange => return outcome,
-                // Whatever ended the connection, the exchange is told of it.
-                _ = connection.as_mut(), if connected => connected = false,
+            let count =
+                self.stream.read_buf(&mut self.received).await.map_err(ExchangeError::Socket)?;
+            let ended = count == 0;
+            let parsed = Answer::parse(&self.received, ended).map_err(ExchangeError::Answer)?;
+            match parsed {
+                Some((answer, length)) => {
+                    self.received.drain(..length);
+                    return Ok(answer);
+                }
+                None if ended => {
+                    let received = self.received.len();
+                    return Err(ExchangeError::Closed { received });
+                }
+                None => {}
             }
         }
-    }
-}
-
-async fn read_body(body: Incoming) -> Result<Bytes, ExchangeError> {
-    let too_large = ExchangeError::AnswerTooLarge { limit: ANSWER_LIMIT };
-    // An announced length is refused before any of it is read.
-    if body.size_hint().lower() > ANSWER_LIMIT as u64 {
-        return Err(too_large);
-    }
-    match Limited::new(body, ANSWER_LIMIT).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large),
-        Err(error) => Err(match error.downcast::<hyper::Error>() {
-            Ok(error) => ExchangeError::Http(*error),
-            Err(other) => ExchangeError::Connect(std::io::Error::other(other)),
-        }),
     }
 }
