@@ -7,7 +7,6 @@ use smartvm_firecracker::FirecrackerVersion;
 use smartvm_firecracker::api::NetworkOverride;
 
 use super::compatible::{HostIdentity, IncompatibleSnapshot};
-use super::manifest::DriveContent;
 use super::name::SnapshotName;
 use super::snapshot::{Snapshot, Verify};
 use crate::config::VmConfig;
@@ -120,6 +119,7 @@ impl RestorePlan {
         Ok(Self { request, snapshot })
     }
 
+<<<<<<< HEAD
     /// What the VM is made of: the configuration of the saved one, with its own id, with its
     /// captured drives in the snapshot, and without the files that the saved one writes.
     pub(crate) fn config(&self) -> VmConfig {
@@ -136,6 +136,25 @@ impl RestorePlan {
             if let Some(saved) = saved {
                 drive.path_on_host = self.snapshot.drive_path(saved);
                 drive.ephemeral = Some(saved.content == DriveContent::Captured);
+=======
+    /// What the VM is made of: the configuration of the saved one, with its own id and TAP devices,
+    /// and without the files of the host that only one VM can have.
+    pub(crate) fn config(&self) -> VmConfig {
+        let request = &self.request;
+        let mut config = self.snapshot.manifest().config.clone();
+        config.id = request.id.as_ref().map(ToString::to_string);
+        config.machine_config.track_dirty_pages = Some(request.track_dirty_pages);
+        config.metrics = None;
+        config.serial = None;
+        if let Some(vsock) = &mut config.vsock {
+            vsock.uds_path = None;
+        }
+        for interface in &mut config.network_interfaces {
+            let other = request.network_overrides.iter();
+            let mut other = other.filter(|it| it.iface_id.as_str() == interface.iface_id);
+            if let Some(other) = other.next() {
+                interface.host_dev_name = Some(other.host_dev_name.clone());
+>>>>>>> w-snap
             }
         }
         config
