@@ -1,7 +1,9 @@
 //! The API client against a server that plays a Firecracker with faults.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is how these tests fail")]
 
+mod admission;
 mod broken_firecracker;
+mod faults;
 
 use std::time::Duration;
 
