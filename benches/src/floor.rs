@@ -30,7 +30,7 @@ pub(crate) fn spawn(firecracker: &Path, socket: &Path) -> anyhow::Result<Child> 
         .spawn()?)
 }
 
-fn boot(socket: &Path, kernel: &Path) -> anyhow::Result<()> {
+pub(crate) fn boot(socket: &Path, kernel: &Path) -> anyhow::Result<()> {
     let mut stream = connect(socket)?;
     for (request, body) in requests(kernel) {
         exchange(&mut stream, request, &body)?;
@@ -49,7 +49,7 @@ pub(crate) fn requests(kernel: &Path) -> [(&'static str, String); 4] {
     ]
 }
 
-fn connect(socket: &Path) -> anyhow::Result<UnixStream> {
+pub(crate) fn connect(socket: &Path) -> anyhow::Result<UnixStream> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         match UnixStream::connect(socket) {

@@ -23,11 +23,15 @@ impl Setup {
     }
 
     pub(crate) fn manager(&self) -> anyhow::Result<SmartVm> {
+        self.manager_with(JailMode::Off)
+    }
+
+    pub(crate) fn manager_with(&self, jail: JailMode) -> anyhow::Result<SmartVm> {
         Ok(SmartVm::new(SmartVmOptions {
             data_dir: self.home.path().join("data"),
             runtime_dir: self.home.path().join("run"),
             firecracker_binary_path: Some(self.firecracker.clone()),
-            jail: JailMode::Off,
+            jail,
             ..SmartVmOptions::default()
         })?)
     }

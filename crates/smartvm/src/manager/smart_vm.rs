@@ -115,7 +115,6 @@ impl SmartVm {
                 options: Arc::clone(&self.options),
                 home: self.home.clone(),
                 registry: Arc::downgrade(&self.registry),
-                config: config.clone(),
                 restore,
             })
         })
