@@ -29,6 +29,7 @@ With --json: {\"checks\":[{\"id\",\"title\",\"status\":\"pass|info|warn|fail\",\
 /// Examines the host and prints what was found.
 pub(crate) fn perform(settings: &Settings, printer: Printer) -> Result<Exit, Failure> {
     let mut options = DoctorOptions::new(&settings.data_dir, &settings.runtime_dir);
+    options.chroot_base = settings.options().chroot_base();
     options.firecracker.clone_from(&settings.firecracker);
     options.path_var.clone_from(&settings.path_var);
     let report = examine(&options);

@@ -7,7 +7,7 @@ use smartvm::firecracker::{Console, ConsoleReader};
 use smartvm::images::{ImportKernel, KernelStore, StoredKernel};
 use smartvm::{
     BootSourceConfig, DriveConfig, JailMode, MachineConfig, MicroVm, SmartVm, SmartVmOptions,
-    VmConfig,
+    StartReport, VmConfig,
 };
 use smartvm_testkit::{TestHome, fixtures};
 
@@ -33,16 +33,22 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new() -> Self {
+        Self::with(|_, _| {})
+    }
+
+    /// With other options, which may depend on where the test's files are.
+    pub(crate) fn with(change: impl FnOnce(&mut SmartVmOptions, &TestHome)) -> Self {
         let home = TestHome::new();
-        let smartvm = SmartVm::new(SmartVmOptions {
+        let mut options = SmartVmOptions {
             data_dir: home.data_dir().to_owned(),
             runtime_dir: home.runtime_dir().to_owned(),
             firecracker_binary_path: Some(fixtures::firecracker()),
             console_capacity: 1 << 20,
             jail: JailMode::Off,
             ..SmartVmOptions::default()
-        })
-        .unwrap();
+        };
+        change(&mut options, &home);
+        let smartvm = SmartVm::new(options).unwrap();
         let kernel = import(&home);
         Self { home, smartvm, kernel }
     }
@@ -73,12 +79,17 @@ impl Lab {
 
     /// Boots a guest until its shell waits for input.
     pub(crate) async fn boot_config(&self, config: &VmConfig) -> Guest {
+        self.boot_reported(config).await.0
+    }
+
+    /// The same, with what was said of the start.
+    pub(crate) async fn boot_reported(&self, config: &VmConfig) -> (Guest, StartReport) {
         for last_try in [false, true] {
             let vm = self.smartvm.create_vm(config).unwrap();
-            vm.start().await.unwrap();
+            let report = vm.start().await.unwrap();
             let mut guest = Guest::new(vm);
             match guest.read_until(PROMPT, BOOT_DEADLINE).await {
-                Ok(_) => return guest,
+                Ok(_) => return (guest, report),
                 Err(seen) if last_try => panic!("the guest did not boot:\n{seen}"),
                 Err(seen) => eprintln!("RETRY: the guest did not boot:\n{seen}"),
             }

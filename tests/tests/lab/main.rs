@@ -11,3 +11,4 @@ mod boot;
 mod command;
 mod doctor;
 mod guest;
+mod jail;

@@ -30,7 +30,7 @@ pub(super) struct JailArgs {
     /// more is killed
     #[arg(long, value_name = "MIB")]
     memory_max: Option<MemoryMib>,
-    /// How many threads Firecracker may have; it needs 2, and one a processor
+    /// How many threads Firecracker may have; it needs 2, one a processor, and 2 of the kernel's
     #[arg(long, value_name = "N")]
     pids_max: Option<u32>,
 }

@@ -7,8 +7,8 @@ use super::private_dir;
 use super::report::{Check, DoctorReport, Status};
 use super::{
     architecture, cgroup, console_log, disk_space, firecracker, guest_speed, host_kernel,
-    huge_pages, io_uring, ksm, kvm_module, kvm_parameters, mounts, nested, network, open_files,
-    processor, second_level_paging, swap, userfaultfd, vulnerabilities,
+    huge_pages, io_uring, jail, ksm, kvm_module, kvm_parameters, mounts, nested, network,
+    open_files, processor, second_level_paging, swap, userfaultfd, vulnerabilities,
 };
 
 /// Looks at what decides whether and how well virtual machines run here.
@@ -38,6 +38,7 @@ fn conclude(
     host: &Host,
 ) -> DoctorReport {
     let [firecracker, jailer] = firecracker::check(options);
+    let [jail_directory, jail_users] = jail::check(options);
     let architecture = architecture::check();
     let has_kvm = device.is_usable() && architecture.status != Status::Fail;
     let can_run_firecracker = has_kvm && firecracker.status != Status::Fail;
@@ -53,6 +54,8 @@ fn conclude(
         jailer,
         private_dir::check(private_dir::RUNTIME, &options.runtime_dir),
         private_dir::check(private_dir::DATA, &options.data_dir),
+        jail_directory,
+        jail_users,
         disk_space::check(&options.data_dir),
         open_files::check(),
         nested::check(host),

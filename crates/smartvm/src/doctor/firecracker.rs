@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rustix::process::geteuid;
 use smartvm_firecracker::{FirecrackerBinary, FirecrackerVersion};
 
 use super::known_bad::{describe, describe_remedy, of_firecracker, of_jailer};
@@ -53,9 +54,7 @@ fn judge_firecracker(path: &Path, version: &FirecrackerVersion) -> Check {
 fn check_jailer(firecracker: &Path, version: &FirecrackerVersion) -> Check {
     let path = firecracker.with_file_name("jailer");
     if !path.exists() {
-        return JAILER
-            .info(format!("not beside {}", firecracker.display()))
-            .remedy("install it from the same release to isolate machines from each other");
+        return no_jailer_there(firecracker, geteuid().is_root());
     }
     match probe(&path, "Jailer", DEADLINE) {
         Ok(own) => judge_jailer(&path, &own, version),
@@ -79,6 +78,13 @@ fn judge_jailer(path: &Path, own: &FirecrackerVersion, firecracker: &Firecracker
     } else {
         JAILER.warn(format!("{found}; {}", describe(&defects)), describe_remedy(&defects))
     }
+}
+
+/// Root's machines are jailed unless that is turned off; others' cannot be.
+fn no_jailer_there(firecracker: &Path, is_root: bool) -> Check {
+    let found = format!("not beside {}", firecracker.display());
+    let remedy = "install it from the same release to isolate machines from each other";
+    if is_root { JAILER.warn(found, remedy) } else { JAILER.info(found).remedy(remedy) }
 }
 
 fn no_jailer(reason: &str) -> Check {
@@ -139,8 +145,8 @@ mod tests {
     }
 
     #[test]
-    fn a_firecracker_without_a_jailer_is_no_problem() {
-        let check = check_jailer(Path::new("/nonexistent/firecracker"), &version("1.16.1"));
-        assert_eq!(check.status, Status::Info);
+    fn a_firecracker_without_a_jailer_is_a_problem_for_root_only() {
+        let check = |is_root| no_jailer_there(Path::new("/nonexistent/firecracker"), is_root);
+        assert_eq!((check(true).status, check(false).status), (Status::Warn, Status::Info));
     }
 }

@@ -36,6 +36,7 @@ mod host;
 mod host_kernel;
 mod huge_pages;
 mod io_uring;
+mod jail;
 mod kernel_version;
 mod known_bad;
 mod ksm;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::SmartVmOptions;
+use crate::{SmartVmOptions, UidRange};
 
 /// What an examination is told about this installation.
 #[derive(Debug, Clone)]
@@ -18,6 +18,10 @@ pub struct DoctorOptions {
     pub firecracker: Option<PathBuf>,
     /// The value of the environment variable `PATH`; without it, `PATH` is not searched.
     pub path_var: Option<OsString>,
+    /// Where jails are made; need not exist.
+    pub chroot_base: PathBuf,
+    /// The users that jailed machines are.
+    pub uid_range: UidRange,
     /// How long the guest that measures KVM's speed may run: [`DoctorOptions::PROBE_BUDGET`]
     /// unless told otherwise. Most need a tenth of a second.
     pub probe_budget: Duration,
@@ -30,8 +34,11 @@ impl DoctorOptions {
     /// Examines these directories, and Firecracker only if it is below `data_dir`.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>, runtime_dir: impl Into<PathBuf>) -> Self {
+        let data_dir = data_dir.into();
         Self {
-            data_dir: data_dir.into(),
+            chroot_base: data_dir.join("jail"),
+            uid_range: UidRange::default(),
+            data_dir,
             runtime_dir: runtime_dir.into(),
             firecracker: None,
             path_var: None,
@@ -46,6 +53,8 @@ impl From<&SmartVmOptions> for DoctorOptions {
         Self {
             firecracker: options.firecracker_binary_path.clone(),
             path_var: options.path_var.clone(),
+            chroot_base: options.chroot_base(),
+            uid_range: options.uid_range,
             ..Self::new(&options.data_dir, &options.runtime_dir)
         }
     }

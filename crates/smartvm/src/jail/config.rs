@@ -55,7 +55,8 @@ pub struct CgroupConfig {
     /// none then. What asks for more is killed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_max_mib: Option<u64>,
-    /// How many threads it may have (`pids.max`). Firecracker needs 2 and one a processor.
+    /// How many threads it may have (`pids.max`). Firecracker needs 2 and one a processor, and the
+    /// kernel's own for its virtual machine are counted as well: up to 2 more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids_max: Option<u32>,
     /// How fast it may use block devices of the host (`io.max`).

@@ -20,8 +20,8 @@ mod uid_range;
 mod versions;
 
 pub use cgroup::CgroupError;
-pub(crate) use chroot::ChrootBase;
 pub use chroot::ChrootBaseError;
+pub(crate) use chroot::{ChrootBase, forbidding_option};
 pub use config::{CgroupConfig, IoLimit, JailConfig, ResourceLimitsConfig};
 pub(crate) use files::JailFiles;
 pub use mode::{Confinement, JailMode, NotJailed};

@@ -1,0 +1,70 @@
+//! Whether virtual machines can be jailed here.
+
+use std::path::Path;
+
+use rustix::process::geteuid;
+
+use super::host::existing_ancestor;
+use super::options::DoctorOptions;
+use super::private_dir;
+use super::report::{Check, Status, Subject};
+use crate::jail::{UidRange, forbidding_option};
+
+const DIRECTORY: Subject = Subject { id: "jail-directory", title: "Directory of jails" };
+const USERS: Subject = Subject { id: "jail-users", title: "Users of jailed machines" };
+
+/// Where jails are made, and who lives in them.
+pub(super) fn check(options: &DoctorOptions) -> [Check; 2] {
+    if !geteuid().is_root() {
+        let why = "only root can jail a machine; others' run as the user that starts them";
+        return [DIRECTORY.info(why), USERS.info(why)];
+    }
+    [check_directory(&options.chroot_base), check_users(options.uid_range, Path::new("/etc"))]
+}
+
+fn check_directory(dir: &Path) -> Check {
+    let check = private_dir::check(DIRECTORY, dir);
+    if check.status == Status::Fail {
+        return check;
+    }
+    match forbidding_option(existing_ancestor(dir)) {
+        Some(option) => DIRECTORY.fail(
+            format!("the file system of {} is mounted {option}", dir.display()),
+            "name a directory where devices and programs are allowed (--jail-dir)",
+        ),
+        None => check,
+    }
+}
+
+fn check_users(range: UidRange, etc: &Path) -> Check {
+    let UidRange { first, last } = range;
+    match range.check_free(etc) {
+        Ok(()) => USERS.pass(format!("{first} to {last}, which are nobody else")),
+        Err(error) => {
+            let remedy = error.hint().unwrap_or_else(|| "make it readable".to_owned());
+            USERS.fail(error.to_string(), remedy)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_that_somebody_has_are_told() {
+        let etc = tempfile::tempdir().unwrap();
+        fs_err::write(etc.path().join("subuid"), "ann:100000:65536\n").unwrap();
+        let taken = check_users(UidRange { first: 100_000, last: 100_009 }, etc.path());
+        assert_eq!(taken.status, Status::Fail);
+        assert!(taken.found.contains("`ann`"), "{}", taken.found);
+        assert_eq!(check_users(UidRange::default(), etc.path()).status, Status::Pass);
+    }
+
+    #[test]
+    fn a_file_system_without_devices_is_told() {
+        // `/proc` has none, on every host.
+        let check = check_directory(Path::new("/proc/sys"));
+        assert_eq!(check.status, Status::Fail, "{}", check.found);
+    }
+}

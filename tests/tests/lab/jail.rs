@@ -1,0 +1,145 @@
+//! Linux guests in jails: what they see of the host, and limits that bite.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use smartvm::{Confinement, EndCause, JailMode, MicroVm, StartReport};
+use smartvm_testkit::fixtures;
+
+use crate::guest::{DEADLINE, Guest, Lab};
+
+/// A file system that allows devices and programs, for jails, until it is dropped.
+struct Jails(PathBuf);
+
+impl Drop for Jails {
+    fn drop(&mut self) {
+        unmount(&self.0, UnmountFlags::DETACH).unwrap();
+    }
+}
+
+/// A lab whose VMs are jailed.
+fn lab() -> (Lab, Jails) {
+    let mut base = PathBuf::new();
+    let lab = Lab::with(|options, home| {
+        base = home.path().join("jails");
+        fs_err::create_dir(&base).unwrap();
+        mount("tmpfs", &base, "tmpfs", MountFlags::empty(), c"size=256m,mode=0700").unwrap();
+        options.jail = JailMode::Required;
+        options.chroot_base_dir = Some(base.clone());
+    });
+    (lab, Jails(base))
+}
+
+struct Place {
+    root: PathBuf,
+    cgroup: PathBuf,
+}
+
+impl Place {
+    fn of(report: &StartReport) -> Self {
+        match &report.confinement {
+            Some(Confinement::Jailed { root, cgroup: Some(cgroup), .. }) => {
+                Self { root: root.clone(), cgroup: cgroup.clone() }
+            }
+            other => panic!("not jailed with limits: {other:?}"),
+        }
+    }
+
+    /// The value of a key in a file of the control group.
+    fn count(&self, file: &str, key: &str) -> u64 {
+        let text = fs_err::read_to_string(self.cgroup.join(file)).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {key} in {text}")).parse().unwrap()
+    }
+}
+
+fn proc(vm: &MicroVm, name: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/{}", vm.process_id().unwrap())).join(name)
+}
+
+fn names(dir: &Path) -> BTreeSet<String> {
+    let entries = fs_err::read_dir(dir).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_jailed_guest_sees_nothing_of_the_host_and_its_limits_bite() {
+    let (lab, _jails) = lab();
+    let mut config = lab.config(fixtures::rootfs_ext4(), false);
+    config.jail.cgroup.pids_max = Some(8);
+    config.jail.cgroup.cpu_max_percent = Some(70);
+    let (mut guest, report) = lab.boot_reported(&config).await;
+    let place = Place::of(&report);
+
+    let declared = [
+        "dev",
+        "drives",
+        "firecracker",
+        "firecracker.pid",
+        "firecracker.sock",
+        "initrd",
+        "kernel",
+        "log.fifo",
+        "metrics.fifo",
+        "run",
+        "stderr.fifo",
+    ];
+    assert_eq!(names(&proc(&guest.vm, "root")), declared.map(str::to_owned).into());
+    assert_eq!(names(&place.root.join("drives")), ["rootfs-rootfs.ext4".to_owned()].into());
+    let namespace = fs_err::read_link(proc(&guest.vm, "ns/pid")).unwrap();
+    let inhabitants = names(Path::new("/proc"))
+        .iter()
+        .filter(|name| {
+            let link = fs_err::read_link(Path::new("/proc").join(name).join("ns/pid"));
+            name.parse::<u32>().is_ok() && link.is_ok_and(|link| link == namespace)
+        })
+        .count();
+    assert_eq!(inhabitants, 2, "its guard and itself");
+    for task in names(&proc(&guest.vm, "task")) {
+        let status = proc(&guest.vm, "task").join(task).join("status");
+        let status = fs_err::read_to_string(status).unwrap();
+        assert!(status.contains("Seccomp:\t2"), "a thread without a filter: {status}");
+        assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+    }
+
+    // A guest can make as many processes as it likes, and none of them on the host.
+    let threads = || fs_err::read_to_string(place.cgroup.join("pids.current")).unwrap();
+    let before = threads();
+    let forks = "for n in 1 2 3 4 5 6 7 8 9 10; do (sleep 60 &) ; done; echo forked";
+    assert!(guest.run(forks).await.contains("forked"));
+    assert_eq!(threads(), before);
+    assert!(place.count("cpu.stat", "nr_throttled") > 0);
+    guest.vm.cleanup().await.unwrap();
+    assert!(!place.cgroup.exists() && !place.root.exists());
+}
+
+#[tokio::test]
+async fn a_guest_that_uses_more_memory_than_its_limit_is_ended_and_told_so() {
+    let (lab, _jails) = lab();
+    let mut config = lab.config(fixtures::rootfs_ext4(), false);
+    config.machine_config.mem_size_mib = 512;
+    config.jail.cgroup.memory_max_mib = Some(300);
+    let (mut guest, report) = lab.boot_reported(&config).await;
+    let place = Place::of(&report);
+    assert_eq!(place.count("memory.events", "oom_kill"), 0);
+    guest.type_line("mount -t tmpfs none /mnt; dd if=/dev/zero of=/mnt/hog bs=1M").await;
+    let end = tokio::time::timeout(DEADLINE, guest.vm.wait()).await.unwrap().unwrap();
+    assert_eq!(end.cause, EndCause::OutOfMemory);
+    assert_eq!(end.exit.unwrap().signal, Some(9));
+    guest.vm.cleanup().await.unwrap();
+    assert!(!place.cgroup.exists() && !place.root.exists());
+}
+
+#[tokio::test]
+async fn more_threads_than_the_limit_allows_fail_the_start_whole() {
+    let (lab, jails) = lab();
+    let mut config = lab.config(fixtures::rootfs_ext4(), false);
+    config.machine_config.vcpu_count = 2;
+    config.jail.cgroup.pids_max = Some(3);
+    let vm = lab.smartvm.create_vm(&config).unwrap();
+    vm.start().await.expect_err("it needs four threads, and KVM some more");
+    assert!(names(&jails.0.join("firecracker")).is_empty());
+    // Whatever else runs here: of our group nothing is left.
+    assert!(!Path::new("/sys/fs/cgroup/smartvm").exists());
+}
