@@ -8,6 +8,7 @@
 //! act.
 
 mod config;
+pub mod control;
 pub mod doctor;
 mod home;
 mod lifecycle;
@@ -20,15 +21,23 @@ pub mod snapshot;
 mod vm_id;
 
 pub use config::{
-    BootSourceConfig, Breach, DriveConfig, DriveSpec, InvalidConfig, MachineConfig,
-    RateLimiterConfig, ReadConfigError, TokenBucketConfig, VmConfig, VmSpec,
+    BalloonConfig, BootSourceConfig, Breach, CpuConfig, CpuidLeafModifierConfig,
+    CpuidRegisterModifierConfig, DriveConfig, DriveSpec, EntropyConfig, InvalidConfig,
+    LoggerConfig, MachineConfig, MemoryHotplugConfig, MetricsConfig, MmdsConfig,
+    NetworkInterfaceConfig, PmemConfig, RateLimiterConfig, ReadConfigError, RegisterModifierConfig,
+    SerialConfig, TokenBucketConfig, VcpuFeaturesConfig, VmConfig, VmSpec, VsockConfig,
 };
 pub use home::{ClaimError, RuntimeDirError, SweepReport, UnsafeDirectory};
-pub use lifecycle::{Call, InvalidState, VmState};
+pub use lifecycle::{Call, InvalidState, LiveCall, VmState};
 pub use manager::{CleanupFailed, SmartVm};
-pub use micro_vm::{EndCause, MicroVm, StartReport, StopReport, VmEnd};
+pub use micro_vm::{
+    DriveUpdate, EndCause, MicroVm, NetworkInterfaceUpdate, StartReport, StopReport, VmEnd,
+};
 pub use options::SmartVmOptions;
-pub use preflight::{DriveUnusable, KernelUnusable, MemoryExceedsHost, PreflightError};
+pub use preflight::{
+    DriveUnusable, KernelUnusable, MemoryExceedsHost, PreflightError, TapUnusable,
+    VsockPathUnusable,
+};
 pub use smart_vm_error::SmartVmError;
 pub use smartvm_firecracker as firecracker;
 pub use smartvm_images as images;

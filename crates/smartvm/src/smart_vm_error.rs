@@ -3,13 +3,17 @@
 use std::io;
 use std::path::PathBuf;
 
-use smartvm_firecracker::{ApiError, LaunchError, OpenBinaryError, ProcessExit, ReadyError};
+use smartvm_firecracker::{
+    ApiError, FlushMetricsError, LaunchError, OpenBinaryError, OpenBoundedFileError, ProcessExit,
+    ReadyError,
+};
 use smartvm_images::StageDriveError;
 
 use crate::config::{InvalidConfig, ReadConfigError};
 use crate::home::{ClaimError, RuntimeDirError, UnsafeDirectory};
 use crate::lifecycle::{Call, InvalidState};
 use crate::preflight::PreflightError;
+use crate::snapshot::SnapshotError;
 use crate::vm_id::VmId;
 
 /// The error of every call on [`SmartVm`](crate::SmartVm) and [`MicroVm`](crate::MicroVm).
@@ -74,6 +78,24 @@ pub enum SmartVmError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file for console, log or metrics cannot be written.
+    #[error(transparent)]
+    OutputFile(#[from] OpenBoundedFileError),
+    /// Firecracker's metrics could not be had.
+    #[error(transparent)]
+    Metrics(#[from] FlushMetricsError),
+    /// The VM has no device with that id.
+    #[error("the VM has no device `{id}`")]
+    NoSuchDevice {
+        /// The id.
+        id: String,
+    },
+    /// The VM has a device with that id already.
+    #[error("the VM has a device `{id}` already")]
+    DeviceExists {
+        /// The id.
+        id: String,
+    },
     /// Firecracker was asked before it was started, or after it ended.
     #[error("cannot call {call}: the VM's Firecracker is not running")]
     NoClient {
@@ -116,6 +138,9 @@ pub enum SmartVmError {
         /// What the system said.
         source: io::Error,
     },
+    /// A snapshot was not made, or not restored.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// Something happened that cannot; please report it.
     #[error("internal error: {what}")]
     Bug {
@@ -144,12 +169,17 @@ impl SmartVmError {
             Self::Ready(ReadyError::Exited { .. }) => "VMM_EXITED",
             Self::Ready(error) => error.code(),
             Self::Drive(error) => error.code(),
+            Self::OutputFile(error) => error.code(),
+            Self::Metrics(error) => error.code(),
+            Self::NoSuchDevice { .. } => "NO_SUCH_DEVICE",
+            Self::DeviceExists { .. } => "DEVICE_EXISTS",
             Self::NoClient { .. } => "NO_CLIENT",
             Self::Api { source, .. } => source.code(),
             Self::Exited { .. } => "VMM_EXITED",
             Self::Interrupted { .. } => "INTERRUPTED",
             Self::Gone { .. } => "VM_GONE",
             Self::Cleanup { .. } => "CLEANUP_FAILED",
+            Self::Snapshot(error) => error.code(),
             Self::Bug { .. } => "INTERNAL",
         }
     }
@@ -167,6 +197,9 @@ impl SmartVmError {
             Self::Launch(error) => error.hint(),
             Self::Ready(error) => error.hint(),
             Self::Drive(error) => error.hint(),
+            Self::OutputFile(error) => error.hint(),
+            Self::Metrics(error) => error.hint(),
+            Self::Snapshot(error) => error.hint(),
             _ => None,
         }
     }

@@ -37,7 +37,7 @@ impl Verdict {
     /// Decides from Firecracker's end, the console and what was asked for.
     pub(super) fn new(cause: Option<EndCause>, panicked: bool, reason: Option<Reason>) -> Self {
         match reason {
-            _ if cause == Some(EndCause::Crashed) => Self::Crashed,
+            _ if matches!(cause, Some(EndCause::Crashed | EndCause::MemoryLost)) => Self::Crashed,
             _ if panicked => Self::Panicked,
             Some(reason) => Self::Ended(reason),
             None => Self::GuestEnded,

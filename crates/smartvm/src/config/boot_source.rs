@@ -28,7 +28,8 @@ impl BootSourceConfig {
     /// The longest command line that x86_64 kernels take, in bytes (`COMMAND_LINE_SIZE`).
     pub const MAX_BOOT_ARGS: usize = 2048;
 
-    pub(crate) fn check(&self, breaches: &mut Breaches) {
+    /// Checks the boot source of a VM that has a PCI bus or not.
+    pub(crate) fn check(&self, has_pci: bool, breaches: &mut Breaches) {
         breaches.require(
             !self.kernel_image_path.as_os_str().is_empty(),
             "bootSource.kernelImagePath",
@@ -52,13 +53,19 @@ impl BootSourceConfig {
                 "bootSource.bootArgs",
                 "must be printable ASCII",
             );
+            breaches.require(
+                !has_pci || !args.split_ascii_whitespace().any(|arg| arg == "pci=off"),
+                "bootSource.bootArgs",
+                "must not say `pci=off` when enablePci is on",
+            );
         }
     }
 
-    pub(crate) fn to_wire(&self) -> BootSource {
+    /// Firecracker's form, which knows the files by these names.
+    pub(crate) fn to_wire(&self, kernel: &str, initrd: &str) -> BootSource {
         BootSource {
-            kernel_image_path: self.kernel_image_path.clone(),
-            initrd_path: self.initrd_path.clone(),
+            kernel_image_path: kernel.into(),
+            initrd_path: self.initrd_path.is_some().then(|| initrd.into()),
             boot_args: self.boot_args.clone(),
         }
     }

@@ -1,10 +1,11 @@
 //! A block device of the guest.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use smartvm_firecracker::api::{CacheType, Drive, IoEngine};
 
+use super::device_id;
 use super::invalid::Breaches;
 use super::rate_limiter::RateLimiterConfig;
 
@@ -16,8 +17,12 @@ pub struct DriveConfig {
     #[serde(default)]
     pub drive_id: String,
     /// The file or block device that holds the content.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_empty")]
     pub path_on_host: PathBuf,
+    /// In place of a file: the Unix socket of a vhost-user-block server, which does the input and
+    /// output itself (developer preview). A VM with such a drive has no snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
     /// Whether the guest boots from it; at most one drive of a VM.
     #[serde(default)]
     pub is_root_device: bool,
@@ -49,23 +54,27 @@ impl DriveConfig {
     #[must_use]
     pub fn is_staged(&self, by_default: bool) -> bool {
         let read_only = self.is_read_only == Some(true);
-        by_default && self.ephemeral.unwrap_or(!read_only)
+        self.socket.is_none() && by_default && self.ephemeral.unwrap_or(!read_only)
     }
 
-    pub(crate) fn check(&self, index: usize, breaches: &mut Breaches) {
-        let at = |key: &str| format!("drives[{index}].{key}");
-        breaches.require(
-            !self.drive_id.is_empty()
-                && self.drive_id.len() <= 64
-                && self.drive_id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
-            at("driveId"),
-            "must be 1 to 64 letters, digits or `_`",
-        );
-        breaches.require(
-            !self.path_on_host.as_os_str().is_empty(),
-            at("pathOnHost"),
-            "must name a file",
-        );
+    /// Checks the drive; `place` is where it stands, such as `drives[0]`.
+    pub(crate) fn check(&self, place: &str, breaches: &mut Breaches) {
+        let at = |key: &str| format!("{place}.{key}");
+        device_id::check(&self.drive_id, at("driveId"), breaches);
+        match &self.socket {
+            None => breaches.require(
+                !self.path_on_host.as_os_str().is_empty(),
+                at("pathOnHost"),
+                "must name a file",
+            ),
+            Some(socket) => {
+                breaches.require(!socket.as_os_str().is_empty(), at("socket"), "must not be empty");
+                self.check_left_to_server(place, breaches);
+            }
+        }
+        if let Some(limiter) = &self.rate_limiter {
+            limiter.check(&at("rateLimiter"), breaches);
+        }
         if self.partuuid.is_some() {
             breaches.require(
                 self.is_root_device,
@@ -75,20 +84,52 @@ impl DriveConfig {
         }
     }
 
-    /// Firecracker's form of the drive, with the content at `path`.
+    /// Nothing that a vhost-user server decides may be set beside its socket.
+    fn check_left_to_server(&self, place: &str, breaches: &mut Breaches) {
+        for (key, is_set) in [
+            ("pathOnHost", !self.path_on_host.as_os_str().is_empty()),
+            ("isReadOnly", self.is_read_only.is_some()),
+            ("ioEngine", self.io_engine.is_some()),
+            ("rateLimiter", self.rate_limiter.is_some()),
+            ("ephemeral", self.ephemeral == Some(true)),
+        ] {
+            breaches.require(!is_set, format!("{place}.{key}"), "must be absent beside socket");
+        }
+    }
+
+    /// Firecracker's form of the drive, with its content, or the server's socket, at `path`.
     pub(crate) fn to_wire(&self, path: PathBuf) -> Drive {
+        let (path_on_host, socket) = match self.socket {
+            None => (Some(path), None),
+            Some(_) => (None, Some(path)),
+        };
         Drive {
-            drive_id: self.drive_id.parse().expect("validated configurations have sound ids"),
-            path_on_host: Some(path),
+            drive_id: device_id::to_wire(&self.drive_id),
+            path_on_host,
             is_root_device: self.is_root_device,
             is_read_only: self.is_read_only,
             partuuid: self.partuuid.clone(),
             cache_type: self.cache_type,
             io_engine: self.io_engine,
             rate_limiter: self.rate_limiter.as_ref().map(RateLimiterConfig::to_wire),
-            socket: None,
+            socket,
         }
     }
+}
+
+/// Checks all of a VM's drives, and that no two have one id.
+pub(super) fn check_all(drives: &[DriveConfig], breaches: &mut Breaches) {
+    for (index, drive) in drives.iter().enumerate() {
+        drive.check(&format!("drives[{index}]"), breaches);
+    }
+    let ids = drives.iter().enumerate();
+    let ids =
+        ids.map(|(index, drive)| (format!("drives[{index}].driveId"), drive.drive_id.clone()));
+    device_id::check_unique(ids, breaches);
+}
+
+fn is_empty(path: &Path) -> bool {
+    path.as_os_str().is_empty()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Processors and memory.
 
 use serde::{Deserialize, Serialize};
-use smartvm_firecracker::api::{CpuTemplate, HugePages, MachineConfiguration};
+use smartvm_firecracker::api::{CpuTemplate, HugePages, MachineConfiguration, VcpuCount};
 
 use super::invalid::Breaches;
 
@@ -63,21 +63,31 @@ impl MachineConfig {
                 "must be 1 or even when smt is on",
             );
         }
-        if self.huge_pages == Some(HugePages::TwoMib) {
+        if !matches!(self.huge_pages, None | Some(HugePages::None)) {
             breaches.require(
                 self.mem_size_mib.is_multiple_of(2),
                 "machineConfig.memSizeMib",
-                "must be even when hugePages is 2M",
+                "must be even with hugePages",
             );
         }
+        let for_this_processor = match self.cpu_template {
+            None | Some(CpuTemplate::None) => true,
+            Some(CpuTemplate::V1N1) => cfg!(target_arch = "aarch64"),
+            Some(_) => cfg!(target_arch = "x86_64"),
+        };
+        breaches.require(
+            for_this_processor,
+            "machineConfig.cpuTemplate",
+            "is for another kind of processor",
+        );
     }
 
     pub(crate) fn to_wire(&self) -> MachineConfiguration {
         MachineConfiguration {
             vcpu_count: u8::try_from(self.vcpu_count)
                 .ok()
-                .and_then(|count| count.try_into().ok())
-                .expect("validated configurations have 1 to 32 processors"),
+                .and_then(|count| VcpuCount::try_from(count).ok())
+                .expect("a checked machine has 1 to 32 processors"),
             mem_size_mib: self.mem_size_mib,
             smt: self.smt,
             cpu_template: self.cpu_template,

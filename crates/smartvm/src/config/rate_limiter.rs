@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use smartvm_firecracker::api::{RateLimiter, TokenBucket};
 
+use super::invalid::Breaches;
+
 /// Limits in bytes and in operations, each a token bucket; an absent one is unlimited.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,7 +23,7 @@ pub struct RateLimiterConfig {
 pub struct TokenBucketConfig {
     /// Tokens that fit; 0 disables the bucket.
     pub size: u64,
-    /// Milliseconds until an empty bucket is full; 0 disables the bucket.
+    /// Milliseconds until an empty bucket is full, at most 18446744073709; 0 disables the bucket.
     pub refill_time: u64,
     /// Tokens beyond `size` that are there at first and never come back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,6 +31,15 @@ pub struct TokenBucketConfig {
 }
 
 impl RateLimiterConfig {
+    /// Checks the limits; `place` is where they stand, such as `drives[0].rateLimiter`.
+    pub(crate) fn check(&self, place: &str, breaches: &mut Breaches) {
+        for (key, bucket) in [("bandwidth", &self.bandwidth), ("ops", &self.ops)] {
+            if let Some(bucket) = bucket {
+                bucket.check(&format!("{place}.{key}"), breaches);
+            }
+        }
+    }
+
     pub(crate) fn to_wire(&self) -> RateLimiter {
         RateLimiter {
             bandwidth: self.bandwidth.as_ref().map(TokenBucketConfig::to_wire),
@@ -38,7 +49,24 @@ impl RateLimiterConfig {
 }
 
 impl TokenBucketConfig {
-    fn to_wire(&self) -> TokenBucket {
+    /// The longest time whose nanoseconds Firecracker can count. Beyond it there would be no limit.
+    const MAX_REFILL_TIME: u64 = u64::MAX / 1_000_000;
+
+    pub(crate) fn check(&self, place: &str, breaches: &mut Breaches) {
+        breaches.require(
+            self.refill_time <= Self::MAX_REFILL_TIME,
+            format!("{place}.refillTime"),
+            "must be <= 18446744073709",
+        );
+        // One of them alone would lift the limit that the other seems to set.
+        breaches.require(
+            (self.size == 0) == (self.refill_time == 0),
+            place,
+            "must have a size and a refillTime, or 0 for both, which means no limit",
+        );
+    }
+
+    pub(crate) fn to_wire(&self) -> TokenBucket {
         TokenBucket {
             size: self.size,
             refill_time: self.refill_time,

@@ -5,47 +5,11 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::invalid::{Breaches, InvalidConfig};
+use super::known_keys::KnownKeys;
 use super::vm_config::VmConfig;
 
 /// The largest configuration file that is read: far beyond any real one, far below harm.
 const MAX_BYTES: u64 = 1 << 20;
-
-/// Sections that the seed's configuration has and that this version cannot carry out yet. They are
-/// refused by name: a network policy that is silently left out would be worse than an error.
-const NOT_YET: [&str; 7] =
-    ["networkInterfaces", "vsock", "balloon", "mmds", "logger", "metrics", "entropy"];
-
-/// Every key that is understood, for "did you mean".
-const KEYS: [&str; 28] = [
-    "id",
-    "bootSource",
-    "kernelImagePath",
-    "initrdPath",
-    "bootArgs",
-    "machineConfig",
-    "vcpuCount",
-    "memSizeMib",
-    "smt",
-    "cpuTemplate",
-    "trackDirtyPages",
-    "hugePages",
-    "drives",
-    "driveId",
-    "pathOnHost",
-    "isRootDevice",
-    "isReadOnly",
-    "partuuid",
-    "cacheType",
-    "ioEngine",
-    "rateLimiter",
-    "ephemeral",
-    "bandwidth",
-    "ops",
-    "size",
-    "refillTime",
-    "oneTimeBurst",
-    "partUuid",
-];
 
 /// A configuration that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -83,13 +47,12 @@ impl VmConfig {
         // A map, not any value: an array would pass for an object with all keys absent.
         let keys: serde_json::Map<String, Value> =
             serde_json::from_str(text).map_err(ReadConfigError::Parse)?;
-        let mut breaches = Breaches::default();
+        let mut unknown = Vec::new();
         let config = serde_ignored::deserialize(Value::Object(keys), |path| {
-            let (path, rule) = unknown_key(&path.to_string());
-            breaches.add(path, rule);
+            unknown.push(path.to_string());
         })
         .map_err(ReadConfigError::Parse)?;
-        breaches.into_result().map_err(ReadConfigError::Keys)?;
+        refuse(&unknown).map_err(ReadConfigError::Keys)?;
         Ok(config)
     }
 
@@ -106,35 +69,40 @@ impl VmConfig {
     }
 }
 
-/// The place of a key that nobody reads, in our notation, and what to say about it.
-fn unknown_key(ignored: &str) -> (String, String) {
-    let mut path = String::new();
-    for part in ignored.split('.').filter(|part| *part != "?") {
-        if part.bytes().all(|b| b.is_ascii_digit()) {
-            path.push_str(&format!("[{part}]"));
-        } else {
-            if !path.is_empty() {
-                path.push('.');
-            }
-            path.push_str(part);
+/// Names every key that nobody reads, with the one that may have been meant.
+fn refuse(unknown: &[String]) -> Result<(), InvalidConfig> {
+    let mut breaches = Breaches::default();
+    if !unknown.is_empty() {
+        let known = KnownKeys::of::<VmConfig>();
+        for ignored in unknown {
+            let (place, key) = locate(ignored);
+            let rule = match known.suggest(&place.replace(|c: char| c.is_ascii_digit(), ""), &key) {
+                Some(meant) => format!("is not a known key, did you mean `{meant}`?"),
+                None => "is not a known key".to_owned(),
+            };
+            let path = if place.is_empty() { key } else { format!("{place}.{key}") };
+            breaches.add(path, rule);
         }
     }
-    let key = path.rsplit('.').next().unwrap_or(&path);
-    let rule = if NOT_YET.contains(&path.as_str()) {
-        "is not supported by this version of SmartVM".to_owned()
-    } else {
-        match KEYS.iter().max_by(|a, b| similarity(key, a).total_cmp(&similarity(key, b))) {
-            Some(known) if similarity(key, known) > 0.8 => {
-                format!("is not a known key, did you mean `{known}`?")
-            }
-            _ => "is not a known key".to_owned(),
-        }
-    };
-    (path, rule)
+    breaches.into_result()
 }
 
-fn similarity(a: &str, b: &str) -> f64 {
-    strsim::jaro_winkler(&a.to_lowercase(), &b.to_lowercase())
+/// The place and the name of a key that nobody reads, in our notation.
+fn locate(ignored: &str) -> (String, String) {
+    let mut place = String::new();
+    let mut parts: Vec<_> = ignored.split('.').filter(|part| *part != "?").collect();
+    let key = parts.pop().unwrap_or_default();
+    for part in parts {
+        if part.bytes().all(|b| b.is_ascii_digit()) {
+            place.push_str(&format!("[{part}]"));
+        } else {
+            if !place.is_empty() {
+                place.push('.');
+            }
+            place.push_str(part);
+        }
+    }
+    (place, key.to_owned())
 }
 
 #[cfg(test)]
@@ -193,16 +161,8 @@ mod tests {
             key_errors(r#"{"drives":[{"driveId":"a","isReadonly":true}],"kernel":1}"#),
             [
                 "drives[0].isReadonly is not a known key, did you mean `isReadOnly`?",
-                "kernel is not a known key, did you mean `kernelImagePath`?",
+                "kernel is not a known key, did you mean `bootSource.kernelImagePath`?",
             ]
-        );
-    }
-
-    #[test]
-    fn a_section_that_is_not_supported_yet_is_never_left_out_silently() {
-        assert_eq!(
-            key_errors(r#"{"networkInterfaces":[{"ifaceId":"eth0"}]}"#),
-            ["networkInterfaces is not supported by this version of SmartVM"]
         );
     }
 

@@ -1,24 +1,78 @@
 //! A configuration that was found valid.
 
-use smartvm_firecracker::api::{BootSource, MachineConfiguration};
+use smartvm_firecracker::api::{self, MachineConfiguration};
 
+use super::balloon::BalloonConfig;
+use super::cpu_config::CpuConfig;
 use super::drive::DriveConfig;
+use super::entropy::EntropyConfig;
+use super::memory_hotplug::MemoryHotplugConfig;
+use super::mmds::MmdsConfig;
+use super::network_interface::NetworkInterfaceConfig;
+use super::vm_config::VmConfig;
 use crate::vm_id::VmId;
 
 /// What a VM is made of, every rule that needs no look at the host already checked.
+///
+/// What names files of the host is left as it was configured: the names that Firecracker knows them
+/// by are made at the start.
 #[derive(Debug, Clone)]
 pub struct VmSpec {
     pub(crate) id: VmId,
-    pub(crate) boot_source: BootSource,
+    config: VmConfig,
     pub(crate) machine: MachineConfiguration,
+    pub(crate) cpu_config: Option<api::CpuConfig>,
     pub(crate) drives: Vec<DriveSpec>,
+    pub(crate) network_interfaces: Vec<api::NetworkInterface>,
+    pub(crate) balloon: Option<api::Balloon>,
+    pub(crate) mmds: Option<api::MmdsConfig>,
+    pub(crate) entropy: Option<api::EntropyDevice>,
+    pub(crate) memory_hotplug: Option<api::MemoryHotplugConfig>,
 }
 
 impl VmSpec {
+    /// The specification of a configuration that breaks no rule.
+    pub(super) fn of(id: VmId, config: &VmConfig) -> Self {
+        let mut drives: Vec<_> =
+            config.drives.iter().map(|config| DriveSpec { config: config.clone() }).collect();
+        drives.sort_by_key(|drive| !drive.config.is_root_device);
+        let interfaces = config.network_interfaces.iter();
+        Self {
+            id,
+            machine: config.machine_config.to_wire(),
+            cpu_config: config.cpu_config.as_ref().map(CpuConfig::to_wire),
+            drives,
+            network_interfaces: interfaces.map(NetworkInterfaceConfig::to_wire).collect(),
+            balloon: config.balloon.as_ref().map(BalloonConfig::to_wire),
+            mmds: config.mmds.as_ref().map(MmdsConfig::to_wire),
+            entropy: config.entropy.as_ref().map(EntropyConfig::to_wire),
+            memory_hotplug: config.memory_hotplug.as_ref().map(MemoryHotplugConfig::to_wire),
+            config: config.clone(),
+        }
+    }
+
+    /// The configuration that was found valid.
+    #[must_use]
+    pub fn config(&self) -> &VmConfig {
+        &self.config
+    }
+
     /// The VM's id: the configured one, or a random one.
     #[must_use]
     pub fn id(&self) -> &VmId {
         &self.id
+    }
+
+    /// How many devices the guest will see.
+    pub(crate) fn device_count(&self) -> usize {
+        let one = |is_there: bool| usize::from(is_there);
+        self.drives.len()
+            + self.config.pmem.len()
+            + self.network_interfaces.len()
+            + one(self.config.vsock.is_some())
+            + one(self.balloon.is_some())
+            + one(self.entropy.is_some())
+            + one(self.memory_hotplug.is_some())
     }
 
     /// The drives, root first, as Firecracker attaches them.

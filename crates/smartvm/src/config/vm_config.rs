@@ -1,14 +1,25 @@
 //! The configuration file of one VM.
 
-use std::collections::HashSet;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::balloon::BalloonConfig;
 use super::boot_source::BootSourceConfig;
-use super::drive::DriveConfig;
+use super::cpu_config::CpuConfig;
+use super::drive::{self, DriveConfig};
+use super::entropy::EntropyConfig;
 use super::invalid::{Breaches, InvalidConfig};
+use super::logger::LoggerConfig;
 use super::machine_config::MachineConfig;
-use super::spec::{DriveSpec, VmSpec};
+use super::memory_hotplug::MemoryHotplugConfig;
+use super::metrics::MetricsConfig;
+use super::mmds::MmdsConfig;
+use super::network_interface::{self, NetworkInterfaceConfig};
+use super::pmem::{self, PmemConfig};
+use super::serial::SerialConfig;
+use super::spec::VmSpec;
+use super::vsock::VsockConfig;
 use crate::vm_id::VmId;
 
 /// What a VM is made of, as written down; the JSON form has the same names in camelCase.
@@ -37,9 +48,50 @@ pub struct VmConfig {
     /// Processors and memory.
     #[serde(default)]
     pub machine_config: MachineConfig,
+    /// Processor features.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_config: Option<CpuConfig>,
     /// Block devices, in the order in which the guest sees them; the root drive always comes first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drives: Vec<DriveConfig>,
+    /// Persistent memory devices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pmem: Vec<PmemConfig>,
+    /// Network devices, in the order in which the guest sees them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network_interfaces: Vec<NetworkInterfaceConfig>,
+    /// The socket between guest and host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vsock: Option<VsockConfig>,
+    /// Memory that the guest gives back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balloon: Option<BalloonConfig>,
+    /// What the guest can look up about itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mmds: Option<MmdsConfig>,
+    /// Random bytes for the guest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entropy: Option<EntropyConfig>,
+    /// Where the guest's serial port leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<SerialConfig>,
+    /// Memory that comes and goes while the guest runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_hotplug: Option<MemoryHotplugConfig>,
+    /// A file that the guest's console is also written to: private, appended to, rotated before it
+    /// exceeds [`SmartVmOptions::output_file_limit`](crate::SmartVmOptions::output_file_limit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console_file: Option<PathBuf>,
+    /// Firecracker's own log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logger: Option<LoggerConfig>,
+    /// Firecracker's counters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsConfig>,
+    /// Whether devices are on a PCI bus, which plugging them in later needs. Default: no, and each
+    /// device has a place in memory (MMIO). Since Firecracker 1.13; the guest's kernel must know it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub enable_pci: bool,
 }
 
 impl VmConfig {
@@ -57,39 +109,83 @@ impl VmConfig {
                 VmId::random()
             }
         };
-        self.boot_source.check(&mut breaches);
-        self.machine_config.check(&mut breaches);
-        self.check_drives(&mut breaches);
+        self.check(&mut breaches);
         breaches.into_result()?;
-
-        let mut drives: Vec<_> =
-            self.drives.iter().map(|config| DriveSpec { config: config.clone() }).collect();
-        drives.sort_by_key(|drive| !drive.config.is_root_device);
-        Ok(VmSpec {
-            id,
-            boot_source: self.boot_source.to_wire(),
-            machine: self.machine_config.to_wire(),
-            drives,
-        })
+        Ok(VmSpec::of(id, self))
     }
 
-    fn check_drives(&self, breaches: &mut Breaches) {
-        let mut seen = HashSet::new();
-        for (index, drive) in self.drives.iter().enumerate() {
-            drive.check(index, breaches);
+    /// Every rule but that of the id.
+    fn check(&self, breaches: &mut Breaches) {
+        self.boot_source.check(self.enable_pci, breaches);
+        self.machine_config.check(breaches);
+        if let Some(cpu) = &self.cpu_config {
+            cpu.check(breaches);
             breaches.require(
-                seen.insert(&drive.drive_id),
-                format!("drives[{index}].driveId"),
-                "must be unique",
+                self.machine_config.cpu_template.is_none(),
+                "machineConfig.cpuTemplate",
+                "must be absent beside cpuConfig",
             );
         }
+        drive::check_all(&self.drives, breaches);
+        pmem::check_all(&self.pmem, breaches);
+        self.check_roots(breaches);
+        network_interface::check_all(&self.network_interfaces, breaches);
+        if let Some(vsock) = &self.vsock {
+            vsock.check(breaches);
+        }
+        if let Some(balloon) = &self.balloon {
+            balloon.check(self.machine_config.mem_size_mib, breaches);
+        }
+        if let Some(mmds) = &self.mmds {
+            mmds.check(&self.network_interfaces, breaches);
+        }
+        if let Some(entropy) = &self.entropy {
+            entropy.check(breaches);
+        }
+        if let Some(serial) = &self.serial {
+            serial.check(breaches);
+        }
+        if let Some(hotplug) = &self.memory_hotplug {
+            hotplug.check(breaches);
+        }
+        self.check_output_files(breaches);
+        if let Some(logger) = &self.logger {
+            logger.check(breaches);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.check(breaches);
+        }
+    }
+
+    /// Each file is rotated by itself.
+    fn check_output_files(&self, breaches: &mut Breaches) {
+        let log = self.logger.as_ref().and_then(|logger| logger.log_path.as_ref());
+        let metrics = self.metrics.as_ref().and_then(|metrics| metrics.metrics_path.as_ref());
+        if let Some(console) = &self.console_file {
+            breaches.require(!console.as_os_str().is_empty(), "consoleFile", "must not be empty");
+            let is_own = Some(console) != log && Some(console) != metrics;
+            breaches.require(is_own, "consoleFile", "must not be the log's or the metrics' file");
+        }
+        let differ = log.is_none() || log != metrics;
+        breaches.require(differ, "logger.logPath", "must not be the metrics' file");
+    }
+
+    /// A guest boots from one device.
+    fn check_roots(&self, breaches: &mut Breaches) {
+        let drives = self.drives.iter().filter(|drive| drive.is_root_device).count();
+        let pmem = self.pmem.iter().filter(|device| device.root_device).count();
+        breaches.require(drives <= 1, "drives", "must have at most one root device");
         breaches.require(
-            self.drives.iter().filter(|drive| drive.is_root_device).count() <= 1,
-            "drives",
-            "must have at most one root device",
+            pmem <= 1_usize.saturating_sub(drives),
+            "pmem",
+            "must have at most one root device, and none beside a root drive",
         );
     }
 }
 
+#[cfg(test)]
+mod payloads;
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@
 //! A directory whose lock is free belonged to a process that died: whoever finds it ends what the
 //! record names and removes it. Nothing else is needed to recover from `kill -9`.
 
+mod link;
 mod private_dir;
 mod record;
 mod runtime_dir;

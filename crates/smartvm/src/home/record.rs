@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use smartvm_firecracker::ProcessIdentity;
 
+use super::link::Link;
 use crate::vm_id::VmId;
 
 /// The name of the record in the VM's directory.
@@ -19,14 +20,21 @@ pub(crate) struct VmRecord {
     pub(crate) schema_version: u32,
     /// The VM.
     pub(crate) id: VmId,
+    /// The process that holds the lock of the directory, or held it until it died.
+    pub(crate) owner: ProcessIdentity,
     /// Firecracker's process. Absent before it was started: a Firecracker whose owner dies before
     /// this was written is ended by the kernel (parent-death signal).
     pub(crate) firecracker: Option<ProcessIdentity>,
+    /// Links to the VM's files from elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) links: Vec<Link>,
 }
 
 impl VmRecord {
-    pub(crate) fn new(id: VmId) -> Self {
-        Self { schema_version: 1, id, firecracker: None }
+    /// The record of a VM that is ours and for which nothing was made yet.
+    pub(crate) fn new(id: VmId) -> io::Result<Self> {
+        let owner = ProcessIdentity::of(rustix::process::getpid())?;
+        Ok(Self { schema_version: 1, id, owner, firecracker: None, links: Vec::new() })
     }
 
     /// Replaces the record in `dir`; a reader sees the old or the new one, never half of it.
@@ -55,7 +63,7 @@ mod tests {
     fn a_record_is_read_back_as_it_was_written() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(VmRecord::read(dir.path()).unwrap(), None);
-        let record = VmRecord::new("a".parse().unwrap());
+        let record = VmRecord::new("a".parse().unwrap()).unwrap();
         record.write(dir.path()).unwrap();
         assert_eq!(VmRecord::read(dir.path()).unwrap(), Some(record));
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 use smartvm_firecracker::ProcessIdentity;
 
+use super::link::Link;
 use super::record::VmRecord;
 use super::runtime_dir::RuntimeDir;
 use super::work_dir::WorkDir;
@@ -51,17 +52,31 @@ impl VmDir {
         self.record.write(&self.path)
     }
 
-    /// Removes the directory.
+    /// Makes the VM's file `name` reachable at `path` as well, until the directory goes.
+    pub(crate) fn link(&mut self, path: &Path, name: &Path) -> io::Result<()> {
+        let link = Link::new(path, self.work_dir().host_path(name))?;
+        self.record.links.push(link.clone());
+        self.record.write(&self.path)?;
+        link.make()
+    }
+
+    /// Removes the directory and the links to it.
     pub(crate) fn remove(mut self) -> io::Result<()> {
+        self.remove_whole()
+    }
+
+    fn remove_whole(&mut self) -> io::Result<()> {
         self.removed = true;
-        self.home.remove(&self.path)
+        let unlinked = self.record.links.iter().try_for_each(Link::remove);
+        self.home.remove(&self.path)?;
+        unlinked
     }
 }
 
 impl Drop for VmDir {
     fn drop(&mut self) {
         if !self.removed
-            && let Err(error) = self.home.remove(&self.path)
+            && let Err(error) = self.remove_whole()
         {
             tracing::warn!(%error, "a VM's directory was left behind; the next sweep removes it");
         }

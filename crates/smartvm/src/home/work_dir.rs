@@ -25,7 +25,7 @@ pub(crate) struct WorkDir {
 
 impl WorkDir {
     /// `path` as it is: Firecracker sees the host's files and runs as the user that we are.
-    pub(super) fn plain(path: PathBuf) -> Self {
+    pub(crate) fn plain(path: PathBuf) -> Self {
         Self { path }
     }
 
@@ -57,6 +57,20 @@ impl WorkDir {
         };
         access(&source, permission)?;
         symlink(source, self.host_path(name))
+    }
+
+    /// Puts the file `new` in the place of `name`. Whoever has the former file open keeps it.
+    pub(crate) fn replace(&self, new: &Path, name: &Path) -> io::Result<()> {
+        fs_err::rename(self.host_path(new), self.host_path(name))
+    }
+
+    /// Takes a name away. The host's file that it stands for is not touched; a file that we made is
+    /// gone. A name that nothing has is as good.
+    pub(crate) fn withdraw(&self, name: &Path) -> io::Result<()> {
+        match fs_err::remove_file(self.host_path(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
     }
 
     /// Lets Firecracker use a file that we made in the directory.
@@ -93,6 +107,25 @@ mod tests {
         let work_dir = WorkDir::plain(dir.path().to_owned());
         let error = work_dir.expose(Path::new("/nowhere"), Path::new("kernel"), Access::ReadOnly);
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_name_can_be_given_to_another_file_and_taken_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let work_dir = WorkDir::plain(dir.path().join("vm"));
+        fs_err::create_dir(work_dir.path()).unwrap();
+        let (first, second) = (dir.path().join("a"), dir.path().join("b"));
+        fs_err::write(&first, "first").unwrap();
+        fs_err::write(&second, "second").unwrap();
+        let (name, new) = (Path::new("disk"), Path::new("disk.new"));
+        work_dir.expose(&first, name, Access::ReadOnly).unwrap();
+        work_dir.expose(&second, new, Access::ReadOnly).unwrap();
+        work_dir.replace(new, name).unwrap();
+        assert_eq!(fs_err::read_to_string(work_dir.host_path(name)).unwrap(), "second");
+        work_dir.withdraw(name).unwrap();
+        work_dir.withdraw(name).unwrap();
+        assert_eq!(fs_err::read_dir(work_dir.path()).unwrap().count(), 0);
+        assert_eq!(fs_err::read_to_string(first).unwrap(), "first");
     }
 
     #[test]

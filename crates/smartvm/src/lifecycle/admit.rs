@@ -29,12 +29,14 @@ fn allows(state: VmState, call: Call) -> bool {
         Call::Start => state == VmState::Created,
         Call::Pause => state == VmState::Running,
         Call::Resume => state == VmState::Paused,
+        Call::Snapshot => matches!(state, VmState::Running | VmState::Paused),
         // Stopping what has stopped already is no error: the guest may have ended a moment before.
         Call::Stop => match state {
             VmState::Running | VmState::Paused | VmState::Stopped | VmState::Error => true,
             VmState::Created | VmState::Configuring => false,
         },
         Call::Kill | Call::Cleanup => true,
+        Call::Live(_) => matches!(state, VmState::Running | VmState::Paused),
     }
 }
 

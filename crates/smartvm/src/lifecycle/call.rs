@@ -1,4 +1,4 @@
-//! The calls that change a VM's state.
+//! The calls that change a VM.
 
 use std::fmt;
 
@@ -11,18 +11,112 @@ pub enum Call {
     Pause,
     /// Go on.
     Resume,
+    /// Be saved as one is.
+    Snapshot,
     /// End gently, then firmly.
     Stop,
     /// End at once.
     Kill,
     /// End at once if need be, and remove every file.
     Cleanup,
+    /// Change something about a guest that was started.
+    Live(LiveCall),
+}
+
+/// A call that changes a started VM and leaves its state as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LiveCall {
+    /// Give a drive another file or other limits.
+    UpdateDrive,
+    /// Plug in a drive.
+    AddDrive,
+    /// Unplug a drive.
+    RemoveDrive,
+    /// Give a persistent memory device other limits.
+    UpdatePmem,
+    /// Plug in a persistent memory device.
+    AddPmem,
+    /// Unplug a persistent memory device.
+    RemovePmem,
+    /// Give a network device other limits.
+    UpdateNetworkInterface,
+    /// Plug in a network device.
+    AddNetworkInterface,
+    /// Unplug a network device.
+    RemoveNetworkInterface,
+    /// Take another amount of memory from the guest.
+    UpdateBalloon,
+    /// Have the guest report on its memory at other times.
+    UpdateBalloonStatistics,
+    /// Ask the guest for its free pages.
+    StartBalloonHinting,
+    /// Ask no longer.
+    StopBalloonHinting,
+    /// Plug or unplug memory.
+    UpdateMemoryHotplug,
+    /// Replace what the guest can look up.
+    SetMetadata,
+    /// Change what the guest can look up.
+    UpdateMetadata,
 }
 
 impl Call {
-    /// Every call.
-    pub const ALL: [Self; 6] =
-        [Self::Start, Self::Pause, Self::Resume, Self::Stop, Self::Kill, Self::Cleanup];
+    /// Every call but the live ones.
+    pub const ALL: [Self; 7] = [
+        Self::Start,
+        Self::Pause,
+        Self::Resume,
+        Self::Snapshot,
+        Self::Stop,
+        Self::Kill,
+        Self::Cleanup,
+    ];
+}
+
+impl LiveCall {
+    /// Every live call.
+    pub const ALL: [Self; 16] = [
+        Self::UpdateDrive,
+        Self::AddDrive,
+        Self::RemoveDrive,
+        Self::UpdatePmem,
+        Self::AddPmem,
+        Self::RemovePmem,
+        Self::UpdateNetworkInterface,
+        Self::AddNetworkInterface,
+        Self::RemoveNetworkInterface,
+        Self::UpdateBalloon,
+        Self::UpdateBalloonStatistics,
+        Self::StartBalloonHinting,
+        Self::StopBalloonHinting,
+        Self::UpdateMemoryHotplug,
+        Self::SetMetadata,
+        Self::UpdateMetadata,
+    ];
+
+    /// What it does, as a phrase that `of a VM` can follow.
+    #[must_use]
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            Self::UpdateDrive => "update a drive",
+            Self::AddDrive => "plug in a drive",
+            Self::RemoveDrive => "unplug a drive",
+            Self::UpdatePmem => "update a persistent memory device",
+            Self::AddPmem => "plug in a persistent memory device",
+            Self::RemovePmem => "unplug a persistent memory device",
+            Self::UpdateNetworkInterface => "update a network interface",
+            Self::AddNetworkInterface => "plug in a network interface",
+            Self::RemoveNetworkInterface => "unplug a network interface",
+            Self::UpdateBalloon => "update the balloon",
+            Self::UpdateBalloonStatistics => "update the balloon's statistics",
+            Self::StartBalloonHinting => "start the hinting",
+            Self::StopBalloonHinting => "stop the hinting",
+            Self::UpdateMemoryHotplug => "change the plugged memory",
+            Self::SetMetadata => "set the metadata",
+            Self::UpdateMetadata => "update the metadata",
+        }
+    }
 }
 
 impl fmt::Display for Call {
@@ -31,9 +125,11 @@ impl fmt::Display for Call {
             Self::Start => "start",
             Self::Pause => "pause",
             Self::Resume => "resume",
+            Self::Snapshot => "snapshot",
             Self::Stop => "stop",
             Self::Kill => "kill",
             Self::Cleanup => "cleanup",
+            Self::Live(live) => return write!(f, "{} of", live.phrase()),
         })
     }
 }

@@ -11,8 +11,8 @@
 //! |---|---|---|
 //! | created | nothing | start, kill, cleanup |
 //! | configuring | directory, copies of drives, Firecracker | kill, cleanup |
-//! | running | the same, and the guest runs | pause, stop, kill, cleanup |
-//! | paused | the same, the guest stands still | resume, stop, kill, cleanup |
+//! | running | the same, and the guest runs | pause, snapshot, stop, kill, cleanup, live calls |
+//! | paused | the same, the guest stands still | resume, snapshot, stop, kill, cleanup, live calls |
 //! | stopped | the directory, until cleanup | stop, kill, cleanup |
 //! | error | nothing | stop, kill, cleanup |
 
@@ -22,7 +22,7 @@ mod state;
 
 pub use admit::InvalidState;
 pub(crate) use admit::admit;
-pub use call::Call;
+pub use call::{Call, LiveCall};
 pub use state::VmState;
 
 #[cfg(test)]

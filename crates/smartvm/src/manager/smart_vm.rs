@@ -10,6 +10,7 @@ use crate::home::{RuntimeDir, RuntimeDirError, SweepReport, ensure_private_dir};
 use crate::micro_vm::{MicroVm, VmSetup};
 use crate::options::SmartVmOptions;
 use crate::smart_vm_error::SmartVmError;
+use crate::snapshot::{HostIdentity, RestorePlan, RestoreVm, SnapshotError, SnapshotStore};
 use crate::vm_id::VmId;
 
 /// Creates virtual machines and keeps track of them.
@@ -64,6 +65,47 @@ impl SmartVm {
     /// `INVALID_CONFIG` with every broken rule, `VM_EXISTS` when a VM of this manager that has not
     /// ended has the same id.
     pub fn create_vm(&self, config: &VmConfig) -> Result<MicroVm, SmartVmError> {
+        self.create(config, None)
+    }
+
+    /// Describes a VM that goes on from a snapshot. Its start loads the snapshot instead of booting:
+    /// first the files are compared with the manifest, then Firecracker is started and its version
+    /// compared; only then it is asked to load. The VM gets private copies of the saved drives.
+    ///
+    /// The state after the start is running, or paused when `resume` is off. A guest that is resumed
+    /// more than once believes the same things each time: its random numbers, keys and addresses must
+    /// be renewed inside before they count.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// `SNAPSHOT_NOT_FOUND`, `SNAPSHOT_DAMAGED`, `VM_EXISTS`; `SNAPSHOT_WRONG_ARCH`,
+    /// `SNAPSHOT_WRONG_CPU` and `SNAPSHOT_IS_DIFF` when it cannot be loaded here. The start fails with
+    /// `SNAPSHOT_TAMPERED`, `SNAPSHOT_WRONG_FORMAT`, `FIRECRACKER_TOO_OLD` or what a start fails with.
+    pub fn restore_vm(&self, request: RestoreVm) -> Result<MicroVm, SmartVmError> {
+        let snapshot = self.snapshots()?.get(&request.snapshot).map_err(SnapshotError::from)?;
+        let host = HostIdentity::here().map_err(|source| SnapshotError::Io {
+            action: "look at this host's processor",
+            source,
+        })?;
+        let plan = RestorePlan::new(request, snapshot, &host).map_err(SnapshotError::from)?;
+        self.create(&plan.config(), Some(plan))
+    }
+
+    /// The snapshots of this data directory.
+    ///
+    /// # Errors
+    /// `UNSAFE_DIRECTORY` when others may write to it.
+    pub fn snapshots(&self) -> Result<SnapshotStore, SmartVmError> {
+        let dir = self.options.data_dir.join("snapshots");
+        Ok(SnapshotStore::open(&dir).map_err(SnapshotError::from)?)
+    }
+
+    fn create(
+        &self,
+        config: &VmConfig,
+        restore: Option<RestorePlan>,
+    ) -> Result<MicroVm, SmartVmError> {
         let spec = config.validate()?;
         let id = spec.id().clone();
         self.registry.add(&id, || {
@@ -72,6 +114,7 @@ impl SmartVm {
                 options: Arc::clone(&self.options),
                 home: self.home.clone(),
                 registry: Arc::downgrade(&self.registry),
+                restore,
             })
         })
     }

@@ -2,12 +2,13 @@
 
 use std::io;
 
-use smartvm_firecracker::FirecrackerProcess;
+use smartvm_firecracker::{ConsoleRecording, FirecrackerProcess};
 use tokio::task::JoinHandle;
 
 use super::stop::KILL_NOW;
 use crate::home::VmDir;
 use crate::smart_vm_error::SmartVmError;
+use crate::snapshot::UffdHandler;
 
 /// The resources of a start that has not succeeded yet, in the order in which they are made.
 ///
@@ -16,11 +17,26 @@ use crate::smart_vm_error::SmartVmError;
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
     pub(super) dir: Option<VmDir>,
-    pub(super) staging: Option<JoinHandle<Result<(), SmartVmError>>>,
+    pub(super) staging: Staging,
     pub(super) process: Option<FirecrackerProcess>,
+    /// It ends with the process' output.
+    pub(super) recording: Option<ConsoleRecording>,
+    /// What gives the guest its memory, where it is not the kernel.
+    pub(super) uffd: Option<UffdHandler>,
 }
 
+/// What awaits the private copies.
+pub(super) type Staging = Option<JoinHandle<Result<(), SmartVmError>>>;
+
 impl Attempt {
+    /// The directory and the process, which have been made, and the copies that may be under way.
+    pub(super) fn made(&mut self) -> (&mut VmDir, &FirecrackerProcess, &mut Staging) {
+        let (Some(dir), Some(process)) = (&mut self.dir, &self.process) else {
+            unreachable!("both are made before anything else is done with them");
+        };
+        (dir, process, &mut self.staging)
+    }
+
     /// Removes everything, in reverse order. What cannot be removed is reported, and the next sweep
     /// removes it.
     pub(super) async fn undo(self) -> io::Result<()> {
@@ -31,6 +47,7 @@ impl Attempt {
             // A copy cannot be interrupted; it must be over before its directory goes.
             let _ = staging.await;
         }
+        drop(self.uffd);
         match self.dir {
             Some(dir) => dir.remove(),
             None => Ok(()),

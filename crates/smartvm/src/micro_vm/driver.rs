@@ -7,18 +7,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use smartvm_firecracker::api::VmRunState;
-use smartvm_firecracker::{ApiClient, FirecrackerProcess, ProcessExit};
+use smartvm_firecracker::{ApiClient, ConsoleRecording, FirecrackerProcess, ProcessExit};
 use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 
 use super::attempt::Attempt;
+use super::call::call;
+use super::device_files::DeviceFiles;
 use super::handle::{Published, Running, VmSetup};
 use super::report::{EndCause, StartReport, StopReport, VmEnd};
-use super::request::Request;
-use super::start::{call, start};
+use super::request::{Reply, Request};
+use super::save::{Capture, Subject};
+use super::start::{Started, start};
 use super::stop::{KILL_NOW, stop};
+use super::update::{Target, Update};
 use crate::home::VmDir;
 use crate::lifecycle::{Call, VmState, admit};
 use crate::smart_vm_error::SmartVmError;
+use crate::snapshot::{CreateSnapshot, Snapshot, SnapshotError, UffdError, UffdHandler};
+
+/// How long the recording of the console may take after the guest's end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Owns one VM. Everything that changes the host for this VM happens in its task.
 pub(super) struct Driver {
@@ -39,6 +48,12 @@ struct Live {
     process: FirecrackerProcess,
     client: Arc<ApiClient>,
     dir: VmDir,
+    recording: Option<ConsoleRecording>,
+    files: DeviceFiles,
+    /// What gives the guest its memory, where it is not the kernel. Dropped last.
+    uffd: Option<UffdHandler>,
+    /// The snapshot that the guest's changes are counted from.
+    counted_from: Option<Uuid>,
 }
 
 /// What ended a wait in which urgent requests are still heard.
@@ -78,17 +93,19 @@ impl Driver {
             return Some(request);
         }
         loop {
-            let Some(live) = &self.live else {
+            let Some(live) = &mut self.live else {
                 return self.requests.recv().await;
             };
+            let Live { process, uffd, .. } = live;
             tokio::select! {
                 // The guest's end outranks what is asked of the guest.
                 biased;
-                exit = live.process.exited() => {
+                exit = process.exited() => {
                     let cause =
                         if exit.is_clean() { EndCause::GuestEnded } else { EndCause::Crashed };
-                    self.ended(cause, Some(exit));
+                    self.ended(cause, Some(exit)).await;
                 }
+                failed = memory_lost(uffd) => self.memory_lost(&failed).await,
                 request = self.requests.recv() => return request,
             }
         }
@@ -104,6 +121,7 @@ impl Driver {
             Request::Start(reply) => drop(reply.send(self.start().await)),
             Request::Pause(reply) => drop(reply.send(self.switch(Call::Pause).await)),
             Request::Resume(reply) => drop(reply.send(self.switch(Call::Resume).await)),
+            Request::Save { snapshot, reply } => self.save(snapshot, reply).await,
             Request::Stop { patience, reply } => drop(reply.send(Ok(self.stop(patience).await))),
             Request::Kill(reply) => {
                 self.kill().await;
@@ -113,6 +131,7 @@ impl Driver {
                 self.kill().await;
                 drop(reply.send(self.cleanup()));
             }
+            Request::Update { update, reply } => drop(reply.send(self.update(*update).await)),
         }
     }
 
@@ -122,10 +141,7 @@ impl Driver {
         let mut attempt = Attempt::default();
         let outcome = self.unless_interrupted(start(&setup, &mut attempt)).await;
         let error = match outcome {
-            Outcome::Done(Ok((client, report))) => {
-                self.started(client, attempt);
-                return Ok(report);
-            }
+            Outcome::Done(Ok(started)) => return Ok(self.started(started, attempt)),
             Outcome::Done(Err(error)) => error,
             Outcome::Interrupted(request) => {
                 self.deferred.extend(request);
@@ -141,18 +157,24 @@ impl Driver {
         Err(error)
     }
 
-    fn started(&mut self, client: ApiClient, attempt: Attempt) {
+    fn started(&mut self, started: Started, attempt: Attempt) -> StartReport {
+        let Started { client, report, state, counted_from } = started;
         let (Some(process), Some(dir)) = (attempt.process, attempt.dir) else {
             unreachable!("a start succeeds only after it made its directory and its process");
         };
         let client = Arc::new(client);
         self.publish(|running| {
             running.console = Some(process.console());
+            running.log = Some(process.log());
+            running.metrics = process.metrics();
             running.process_id = Some(process.identity().pid);
             running.client = Some(Arc::clone(&client));
         });
-        self.live = Some(Live { process, client, dir });
-        self.state.send_replace(VmState::Running);
+        let files = DeviceFiles::of(&self.setup.spec, dir.work_dir());
+        let (recording, uffd) = (attempt.recording, attempt.uffd);
+        self.live = Some(Live { process, client, dir, recording, files, uffd, counted_from });
+        self.state.send_replace(state);
+        report
     }
 
     /// Pauses or resumes.
@@ -181,6 +203,84 @@ impl Driver {
         }
     }
 
+    /// Changes something about the guest; its state stays.
+    async fn update(&mut self, update: Update) -> Result<(), SmartVmError> {
+        let call = update.call();
+        let Some(mut live) = self.live.take() else {
+            return Err(SmartVmError::NoClient { call: call.phrase() });
+        };
+        let outcome = {
+            let Live { process, client, files, .. } = &mut live;
+            let mut target = Target { process, client, files };
+            self.unless_interrupted(target.apply(update)).await
+        };
+        live.files.settled().await;
+        self.live = Some(live);
+        match outcome {
+            Outcome::Done(done) => done,
+            Outcome::Interrupted(request) => {
+                self.deferred.extend(request);
+                Err(SmartVmError::Interrupted { call: Call::Live(call) })
+            }
+        }
+    }
+
+    /// Saves the guest. Once it runs again, the rest is done beside whatever comes next.
+    async fn save(&mut self, request: CreateSnapshot, reply: Reply<Snapshot>) {
+        let Some(mut live) = self.live.take() else {
+            drop(reply.send(Err(SmartVmError::NoClient { call: "snapshot" })));
+            return;
+        };
+        let setup = Arc::clone(&self.setup);
+        let subject = Subject {
+            setup: &setup,
+            process: &live.process,
+            client: &live.client,
+            work_dir: live.dir.work_dir(),
+            state: *self.state.borrow(),
+            counted_from: live.counted_from,
+        };
+        let mut capture = Capture::default();
+        let outcome = self.unless_interrupted(subject.save(&request, &mut capture)).await;
+        if capture.progress.paused {
+            self.state.send_replace(VmState::Paused);
+        }
+        if capture.progress.asked {
+            // Firecracker counts changes from here on, whatever becomes of the snapshot.
+            live.counted_from = None;
+        }
+        let error = match outcome {
+            Outcome::Done(Ok(manifest)) => {
+                live.counted_from = Some(manifest.id);
+                self.live = Some(live);
+                let draft = capture.take_draft().expect("a snapshot that was saved has its draft");
+                tokio::task::spawn_blocking(move || {
+                    let published = draft.publish(manifest).map_err(SnapshotError::from);
+                    // A caller that has gone away finds it in the store.
+                    drop(reply.send(published.map_err(SmartVmError::from)));
+                });
+                return;
+            }
+            Outcome::Done(Err(error)) => error,
+            Outcome::Interrupted(request) => {
+                self.deferred.extend(request);
+                SmartVmError::Interrupted { call: Call::Snapshot }
+            }
+        };
+        self.live = Some(live);
+        capture.undo().await;
+        drop(reply.send(Err(error)));
+    }
+
+    /// Ends a guest that would stand still for ever at the next page that it touches.
+    async fn memory_lost(&mut self, error: &UffdError) {
+        let Some(live) = &self.live else { return };
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        tracing::error!(vm = %self.setup.spec.id(), %error, cause, "ending the VM");
+        let termination = live.process.terminate(KILL_NOW).await;
+        self.ended(EndCause::MemoryLost, termination.exit).await;
+    }
+
     async fn stop(&mut self, patience: Duration) -> StopReport {
         let nothing = StopReport {
             ended_by: "nothing",
@@ -201,33 +301,37 @@ impl Driver {
             }
         };
         self.live = Some(live);
-        self.ended(EndCause::Stopped, report.exit.clone());
+        self.ended(EndCause::Stopped, report.exit.clone()).await;
         report
     }
 
     async fn kill(&mut self) {
         if let Some(live) = &self.live {
             let termination = live.process.terminate(KILL_NOW).await;
-            self.ended(EndCause::Killed, termination.exit);
+            self.ended(EndCause::Killed, termination.exit).await;
         }
     }
 
     /// Notes that the process is gone; its socket goes with it. After a crash everything goes at
     /// once; otherwise the directory stays for the cleanup.
-    fn ended(&mut self, cause: EndCause, exit: Option<ProcessExit>) {
+    async fn ended(&mut self, cause: EndCause, exit: Option<ProcessExit>) {
         let Some(live) = self.live.take() else { return };
         drop(live.process);
+        drop(live.uffd);
+        if let Some(recording) = live.recording {
+            // A disk that takes longer is broken; the recording goes on while we do.
+            let _ = tokio::time::timeout(LAST_WORDS, recording.finished()).await;
+        }
         self.left = Some(live.dir);
-        if cause == EndCause::Crashed
-            && let Err(error) = self.remove_files()
-        {
+        let crashed = matches!(cause, EndCause::Crashed | EndCause::MemoryLost);
+        if crashed && let Err(error) = self.remove_files() {
             tracing::warn!(vm = %self.setup.spec.id(), %error, "a crash left files behind");
         }
         self.publish(|running| {
             running.client = None;
             running.process_id = None;
         });
-        let state = if cause == EndCause::Crashed { VmState::Error } else { VmState::Stopped };
+        let state = if crashed { VmState::Error } else { VmState::Stopped };
         self.state.send_replace(state);
         self.end.send_replace(Some(VmEnd { cause, exit }));
     }
@@ -272,5 +376,13 @@ impl Driver {
 
     fn publish(&self, change: impl FnOnce(&mut Running)) {
         change(&mut self.running.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Waits until the guest's page faults are not served any more; for ever where the kernel serves them.
+async fn memory_lost(handler: &mut Option<UffdHandler>) -> UffdError {
+    match handler {
+        Some(handler) => handler.failed().await,
+        None => std::future::pending().await,
     }
 }

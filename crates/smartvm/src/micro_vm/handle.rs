@@ -5,18 +5,22 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use smartvm_firecracker::api::InstanceInfo;
-use smartvm_firecracker::{ApiClient, Console, FirecrackerVersion};
+use smartvm_firecracker::{
+    ApiClient, ApiError, Console, FirecrackerLog, FirecrackerVersion, Metrics,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::driver::Driver;
 use super::report::{StartReport, StopReport, VmEnd};
 use super::request::{Reply, Request};
+use super::update::Update;
 use crate::config::VmSpec;
 use crate::home::RuntimeDir;
 use crate::lifecycle::VmState;
 use crate::manager::Registry;
 use crate::options::SmartVmOptions;
 use crate::smart_vm_error::SmartVmError;
+use crate::snapshot::{CreateSnapshot, RestorePlan, Snapshot};
 use crate::vm_id::VmId;
 
 /// One virtual machine.
@@ -51,6 +55,8 @@ pub(crate) struct VmSetup {
     pub(crate) home: RuntimeDir,
     /// Weak: the registry holds handles, and a driver that held it would keep itself alive.
     pub(crate) registry: Weak<Registry>,
+    /// What the VM goes on from, when it does not boot.
+    pub(crate) restore: Option<RestorePlan>,
 }
 
 /// What the driver lets handles see.
@@ -66,6 +72,8 @@ pub(super) struct Published {
 pub(super) struct Running {
     pub(super) client: Option<Arc<ApiClient>>,
     pub(super) console: Option<Console>,
+    pub(super) log: Option<FirecrackerLog>,
+    pub(super) metrics: Option<Metrics>,
     pub(super) process_id: Option<u32>,
 }
 
@@ -137,6 +145,24 @@ impl MicroVm {
         self.ask(Request::Resume).await
     }
 
+    /// Saves the guest as it is at one moment: memory, devices, and the drives that it can write to.
+    ///
+    /// The guest stands still meanwhile, and runs again afterwards if it did before, also when
+    /// something failed, unless `keep_paused` is set. When the drives are copied and it runs again, the
+    /// files are hashed; then the snapshot appears in the store, `<dataDir>/snapshots`. A kill or a
+    /// cleanup while the guest stands still interrupts it.
+    ///
+    /// # Errors
+    /// `INVALID_STATE` unless the VM runs or is paused; `SNAPSHOT_EXISTS`, `SNAPSHOT_NO_SPACE`,
+    /// `SNAPSHOT_WRONG_BASE` and the like, see [`SnapshotError`](crate::snapshot::SnapshotError).
+    /// Nothing of the snapshot is left then.
+    pub async fn create_snapshot(
+        &self,
+        snapshot: CreateSnapshot,
+    ) -> Result<Snapshot, SmartVmError> {
+        self.ask(|reply| Request::Save { snapshot, reply }).await
+    }
+
     /// Ends the VM: Ctrl-Alt-Del to the guest and ten seconds for it to shut down, then SIGTERM to
     /// Firecracker and five seconds, then SIGKILL. A paused guest is resumed first. The files stay
     /// until [`cleanup`](Self::cleanup). A VM that has ended already is left as it is.
@@ -205,10 +231,7 @@ impl MicroVm {
     /// # Errors
     /// `NO_CLIENT` before a start and after the end, `SOCKET_REQUEST_FAILED` when it does not answer.
     pub async fn info(&self) -> Result<InstanceInfo, SmartVmError> {
-        self.client("info")?
-            .instance_info()
-            .await
-            .map_err(|source| SmartVmError::Api { call: "info", source })
+        self.ask_firecracker("info", |client| async move { client.instance_info().await }).await
     }
 
     /// The version of the running Firecracker.
@@ -216,10 +239,7 @@ impl MicroVm {
     /// # Errors
     /// As [`info`](Self::info).
     pub async fn version(&self) -> Result<FirecrackerVersion, SmartVmError> {
-        self.client("version")?
-            .version()
-            .await
-            .map_err(|source| SmartVmError::Api { call: "version", source })
+        self.ask_firecracker("version", |client| async move { client.version().await }).await
     }
 
     /// The API socket of the VM's Firecracker.
@@ -238,13 +258,36 @@ impl MicroVm {
         Arc::ptr_eq(&self.setup, setup)
     }
 
-    fn client(&self, call: &'static str) -> Result<Arc<ApiClient>, SmartVmError> {
+    /// Whether writable drives are private copies when their configuration says nothing.
+    pub(super) fn stages(&self) -> bool {
+        self.setup.options.ephemeral_writable_drives
+    }
+
+    /// Has the driver change something about a started VM.
+    pub(super) async fn update(&self, update: Update) -> Result<(), SmartVmError> {
+        self.ask(|reply| Request::Update { update: Box::new(update), reply }).await
+    }
+
+    /// Asks Firecracker something that changes nothing.
+    pub(super) async fn ask_firecracker<T, F>(
+        &self,
+        call: &'static str,
+        ask: impl FnOnce(Arc<ApiClient>) -> F,
+    ) -> Result<T, SmartVmError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let answer = ask(self.client(call)?).await;
+        answer.map_err(|source| SmartVmError::Api { call, source })
+    }
+
+    pub(super) fn client(&self, call: &'static str) -> Result<Arc<ApiClient>, SmartVmError> {
         let client = self.running(|running| running.client.clone());
         client.ok_or(SmartVmError::NoClient { call })
     }
 
-    fn running<T>(&self, look: impl FnOnce(&Running) -> T) -> T {
-        // A panic elsewhere cannot leave these three options half-written.
+    pub(super) fn running<T>(&self, look: impl FnOnce(&Running) -> T) -> T {
+        // A panic elsewhere cannot leave these options half-written.
         look(&self.published.running.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

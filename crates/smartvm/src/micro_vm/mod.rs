@@ -5,13 +5,28 @@
 //! a timeout) never leaves half a VM: the driver carries on or undoes.
 
 mod attempt;
+mod call;
+mod clock;
+mod configure;
+mod device_files;
+mod device_updates;
+mod devices;
 mod driver;
+mod files;
 mod handle;
+mod memory;
+mod metadata;
+mod outputs;
 mod report;
 mod request;
+mod restore;
+mod save;
 mod start;
 mod stop;
+mod telemetry;
+mod update;
 
+pub use device_updates::{DriveUpdate, NetworkInterfaceUpdate};
 pub use handle::MicroVm;
 pub(crate) use handle::VmSetup;
 pub use report::{EndCause, StartReport, StopReport, VmEnd};

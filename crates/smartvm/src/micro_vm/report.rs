@@ -51,6 +51,8 @@ pub enum EndCause {
     Killed,
     /// Firecracker died: a crash, a signal, a forbidden system call.
     Crashed,
+    /// What gave the restored guest its memory failed, and the guest could not go on.
+    MemoryLost,
     /// It never started.
     StartFailed,
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::report::{StartReport, StopReport};
+use super::update::Update;
 use crate::lifecycle::Call;
 use crate::smart_vm_error::SmartVmError;
+use crate::snapshot::{CreateSnapshot, Snapshot};
 
 /// Where the driver puts the answer.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, SmartVmError>>;
@@ -19,6 +21,8 @@ pub(super) enum Request {
     Stop { patience: Duration, reply: Reply<StopReport> },
     Kill(Reply<()>),
     Cleanup(Reply<()>),
+    Update { update: Box<Update>, reply: Reply<()> },
+    Save { snapshot: CreateSnapshot, reply: Reply<Snapshot> },
 }
 
 impl Request {
@@ -30,6 +34,8 @@ impl Request {
             Self::Stop { .. } => Call::Stop,
             Self::Kill(_) => Call::Kill,
             Self::Cleanup(_) => Call::Cleanup,
+            Self::Update { update, .. } => Call::Live(update.call()),
+            Self::Save { .. } => Call::Snapshot,
         }
     }
 
@@ -43,9 +49,12 @@ impl Request {
         match self {
             Self::Start(reply) => drop(reply.send(Err(error))),
             Self::Stop { reply, .. } => drop(reply.send(Err(error))),
-            Self::Pause(reply) | Self::Resume(reply) | Self::Kill(reply) | Self::Cleanup(reply) => {
-                drop(reply.send(Err(error)));
-            }
+            Self::Save { reply, .. } => drop(reply.send(Err(error))),
+            Self::Pause(reply)
+            | Self::Resume(reply)
+            | Self::Kill(reply)
+            | Self::Cleanup(reply)
+            | Self::Update { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 }

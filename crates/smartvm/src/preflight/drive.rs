@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::fs::FileTypeExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fs_err::OpenOptions;
 
@@ -38,6 +38,14 @@ pub enum DriveUnusable {
         /// The device.
         path: PathBuf,
     },
+    /// No server listens for a vhost-user drive.
+    #[error("drive {drive} needs the socket of a vhost-user server, and {} is none", path.display())]
+    NotASocket {
+        /// The drive's id.
+        drive: String,
+        /// The path.
+        path: PathBuf,
+    },
     /// The file has no content.
     #[error("drive {drive} is empty: {} has no bytes", path.display())]
     Empty {
@@ -58,6 +66,7 @@ impl DriveUnusable {
             Self::StagedDevice { .. } => {
                 Some("set \"ephemeral\": false to let the guest write to the device".to_owned())
             }
+            Self::NotASocket { .. } => Some("start the server before the VM".to_owned()),
             Self::NotAFile { .. } | Self::Open { .. } | Self::Empty { .. } => None,
         }
     }
@@ -87,11 +96,28 @@ pub(super) fn check(config: &DriveConfig, ephemeral: bool) -> Result<(), DriveUn
     }
 }
 
+pub(super) fn check_socket(drive: &str, socket: &Path) -> Result<(), DriveUnusable> {
+    match fs_err::metadata(socket) {
+        Ok(found) if found.file_type().is_socket() => Ok(()),
+        _ => Err(DriveUnusable::NotASocket { drive: drive.to_owned(), path: socket.to_owned() }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::os::unix::net::UnixListener;
 
     use super::*;
+
+    #[test]
+    fn a_server_s_socket_is_told_from_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        assert!(matches!(check_socket("d", &path), Err(DriveUnusable::NotASocket { .. })));
+        let _server = UnixListener::bind(&path).unwrap();
+        check_socket("d", &path).unwrap();
+        assert!(matches!(check_socket("d", dir.path()), Err(DriveUnusable::NotASocket { .. })));
+    }
 
     fn drive(path: &Path) -> DriveConfig {
         DriveConfig {

@@ -38,6 +38,14 @@ impl Draft {
         &self.path
     }
 
+    pub(crate) fn vmstate(&self) -> PathBuf {
+        self.path.join(files::VMSTATE)
+    }
+
+    pub(crate) fn memory(&self) -> PathBuf {
+        self.path.join(files::MEMORY)
+    }
+
     /// Where a captured drive goes.
     pub(crate) fn drive_path(&self, drive_id: &str) -> PathBuf {
         self.path.join(files::DRIVES).join(drive_id)

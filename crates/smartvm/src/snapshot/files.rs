@@ -2,9 +2,9 @@
 
 pub(super) const MANIFEST: &str = "manifest.json";
 /// Devices and processors, in Firecracker's own form.
-pub(crate) const VMSTATE: &str = "vmstate";
+pub(super) const VMSTATE: &str = "vmstate";
 /// The guest's memory, or what has changed of it.
-pub(crate) const MEMORY: &str = "memory";
+pub(super) const MEMORY: &str = "memory";
 /// One file a captured drive, named by its id.
 pub(super) const DRIVES: &str = "drives";
 /// Which files were found to be what the manifest says, and what they looked like then.

@@ -12,9 +12,6 @@ use super::name::SnapshotName;
 use crate::config::VmConfig;
 use crate::vm_id::VmId;
 
-/// The version of this form.
-pub(super) const SCHEMA_VERSION: u32 = 1;
-
 /// What a snapshot is, from what it was made, and what it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -97,6 +94,13 @@ pub struct FileDigest {
     pub sha256: Sha256Digest,
 }
 
+impl FileDigest {
+    /// Of a file that was not looked at yet.
+    pub(crate) fn unknown() -> Self {
+        Self { size: 0, sha256: Sha256Digest::of_bytes(b"") }
+    }
+}
+
 /// A drive of the saved guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -127,6 +131,9 @@ pub enum DriveContent {
 }
 
 impl SnapshotManifest {
+    /// The version of the form that is written and read.
+    pub const SCHEMA_VERSION: u32 = 1;
+
     /// The file of a drive's content, in a snapshot that is in `dir`.
     #[must_use]
     pub fn drive_file(dir: &Path, drive: &SavedDrive) -> PathBuf {

@@ -16,6 +16,7 @@
 
 mod compatible;
 mod cpu;
+mod create;
 mod digest;
 mod draft;
 mod extents;
@@ -24,20 +25,32 @@ mod manifest;
 mod merge;
 mod name;
 mod read;
+mod restore;
 #[cfg(test)]
 mod samples;
 mod snapshot;
+mod snapshot_error;
 mod stamp;
 mod store;
+mod uffd;
 
 pub use compatible::{HostIdentity, IncompatibleSnapshot};
 pub use cpu::CpuIdentity;
+pub(crate) use create::{Circumstances, Prepared, now_ms, prepare};
+pub use create::{CreateSnapshot, CreateSnapshotError};
 pub use digest::Sha256Digest;
+pub(crate) use draft::Draft;
 pub use manifest::{
     DriveContent, FileDigest, SavedDrive, SnapshotKind, SnapshotManifest, SnapshotParent,
 };
 pub use merge::MergeSnapshotError;
 pub use name::{InvalidSnapshotName, SnapshotName};
 pub use read::ReadManifestError;
+pub(crate) use restore::RestorePlan;
+pub use restore::{MemoryBackend, RestoreVm, TooOld};
+pub use smartvm_firecracker::api::NetworkOverride;
 pub use snapshot::{Snapshot, Verify, VerifySnapshotError};
+pub use snapshot_error::SnapshotError;
 pub use store::{SnapshotStore, SnapshotStoreError};
+pub(crate) use uffd::UffdHandler;
+pub use uffd::{GuestRegion, GuestRegions, ParseRegionsError, UffdError};

@@ -11,8 +11,7 @@ use uuid::Uuid;
 
 use super::cpu::CpuIdentity;
 use super::manifest::{
-    DriveContent, FileDigest, SCHEMA_VERSION, SavedDrive, SnapshotKind, SnapshotManifest,
-    SnapshotParent,
+    DriveContent, FileDigest, SavedDrive, SnapshotKind, SnapshotManifest, SnapshotParent,
 };
 use super::name::SnapshotName;
 use crate::config::{InvalidConfig, ReadConfigError, VmConfig};
@@ -43,9 +42,7 @@ pub enum ReadManifestError {
     #[error("the manifest cannot be parsed")]
     Parse(#[source] serde_json::Error),
     /// The form is of another version.
-    #[error(
-        "the manifest has form {found}, and this version of SmartVM reads form {SCHEMA_VERSION}"
-    )]
+    #[error("the manifest has form {found}, which this version of SmartVM does not know")]
     Schema {
         /// The version that it says.
         found: u64,
@@ -106,7 +103,7 @@ impl SnapshotManifest {
             return Err(ReadManifestError::TooLarge);
         }
         let form: Form = serde_json::from_slice(text).map_err(ReadManifestError::Parse)?;
-        if form.schema_version != u64::from(SCHEMA_VERSION) {
+        if form.schema_version != u64::from(Self::SCHEMA_VERSION) {
             return Err(ReadManifestError::Schema { found: form.schema_version });
         }
         let raw: Raw<'_> = serde_json::from_slice(text).map_err(ReadManifestError::Parse)?;

@@ -11,8 +11,7 @@ use super::digest::Sha256Digest;
 use super::extents::write_all_at;
 use super::files;
 use super::manifest::{
-    DriveContent, FileDigest, SCHEMA_VERSION, SavedDrive, SnapshotKind, SnapshotManifest,
-    SnapshotParent,
+    DriveContent, FileDigest, SavedDrive, SnapshotKind, SnapshotManifest, SnapshotParent,
 };
 use super::snapshot::Snapshot;
 use super::store::SnapshotStore;
@@ -28,7 +27,7 @@ pub(super) fn manifest(name: &str) -> SnapshotManifest {
     let config = r#"{"bootSource":{"kernelImagePath":"/kernel"},
         "machineConfig":{"vcpuCount":1,"memSizeMib":32}}"#;
     SnapshotManifest {
-        schema_version: SCHEMA_VERSION,
+        schema_version: SnapshotManifest::SCHEMA_VERSION,
         id: Uuid::new_v4(),
         name: name.parse().unwrap(),
         kind: SnapshotKind::Full,

@@ -9,6 +9,7 @@ fn sample() -> VmConfig {
         },
         machine_config: MachineConfig::new(2, 256),
         drives: vec![drive("rootfs", true), drive("data", false)],
+        ..VmConfig::default()
     }
 }
 

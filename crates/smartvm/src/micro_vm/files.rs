@@ -1,0 +1,146 @@
+//! The files of a VM, under the names that its Firecracker knows them by.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fs_err::OpenOptions;
+use fs_err::os::unix::fs::OpenOptionsExt;
+use smartvm_images::stage_drive;
+
+use super::attempt::Staging;
+use super::handle::VmSetup;
+use crate::config::{DriveConfig, DriveSpec, PmemConfig, VmSpec};
+use crate::home::{Access, WorkDir};
+use crate::smart_vm_error::SmartVmError;
+
+/// The names, in the work directory.
+pub(super) const KERNEL: &str = "kernel";
+pub(super) const INITRD: &str = "initrd";
+const DRIVES: &str = "drives";
+const PMEM: &str = "pmem";
+/// Where Firecracker listens for connections to the guest.
+pub(super) const VSOCK: &str = "vsock.sock";
+/// Where the guest's serial port leads, when it is not the console.
+pub(super) const SERIAL: &str = "serial.out";
+
+/// A content of a drive or of a persistent memory device, and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) source: PathBuf,
+    pub(super) kind: ContentKind,
+}
+
+/// How a VM uses a file of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ContentKind {
+    /// A private copy that goes with the VM.
+    Copied,
+    /// The file itself.
+    Shared(Access),
+}
+
+impl Content {
+    /// What a drive holds; of a vhost-user drive, its server's socket. `ephemeral` is the manager's
+    /// `ephemeralWritableDrives`.
+    pub(super) fn of_drive(drive: &DriveConfig, ephemeral: bool) -> Self {
+        match &drive.socket {
+            Some(socket) => Self::new(socket, false, false),
+            None => {
+                let is_read_only = drive.is_read_only == Some(true);
+                Self::new(&drive.path_on_host, drive.is_staged(ephemeral), is_read_only)
+            }
+        }
+    }
+
+    /// What a persistent memory device holds.
+    pub(super) fn of_pmem(device: &PmemConfig, ephemeral: bool) -> Self {
+        let is_read_only = device.read_only == Some(true);
+        Self::new(&device.path_on_host, device.is_staged(ephemeral), is_read_only)
+    }
+
+    fn new(source: &Path, is_staged: bool, is_read_only: bool) -> Self {
+        let kind = match (is_staged, is_read_only) {
+            (true, _) => ContentKind::Copied,
+            (false, true) => ContentKind::Shared(Access::ReadOnly),
+            (false, false) => ContentKind::Shared(Access::ReadWrite),
+        };
+        Self { source: source.to_owned(), kind }
+    }
+
+    /// Puts the content at `name`. Blocks for as long as a copy takes.
+    pub(super) fn put(&self, work_dir: &WorkDir, name: &Path) -> Result<(), SmartVmError> {
+        let path = work_dir.host_path(name);
+        let unusable = |source| SmartVmError::Adopt { path: path.clone(), source };
+        match self.kind {
+            ContentKind::Copied => {
+                stage_drive(&self.source, &path)?;
+                work_dir.adopt(name).map_err(unusable)
+            }
+            ContentKind::Shared(access) => {
+                work_dir.expose(&self.source, name, access).map_err(unusable)
+            }
+        }
+    }
+}
+
+/// The name of a drive.
+pub(super) fn drive_name(drive: &DriveSpec) -> PathBuf {
+    Path::new(DRIVES).join(drive.staged_name())
+}
+
+/// The name of a persistent memory device.
+pub(super) fn pmem_name(id: &str) -> PathBuf {
+    Path::new(PMEM).join(id)
+}
+
+/// Makes everything that `setup` names reachable, but for the private copies: they are under way
+/// when this returns, and what awaits them is put into `staging`.
+pub(super) fn lay_out(
+    setup: &VmSetup,
+    work_dir: &WorkDir,
+    staging: &mut Staging,
+) -> io::Result<()> {
+    let spec = &setup.spec;
+    let boot_source = &spec.config().boot_source;
+    work_dir.expose(&boot_source.kernel_image_path, Path::new(KERNEL), Access::ReadOnly)?;
+    if let Some(initrd) = &boot_source.initrd_path {
+        work_dir.expose(initrd, Path::new(INITRD), Access::ReadOnly)?;
+    }
+    if let Some(path) = spec.config().serial.as_ref().and_then(|it| it.serial_out_path.as_ref()) {
+        expose_output(work_dir, path, SERIAL)?;
+    }
+    let mut copies = Vec::new();
+    for (content, name) in contents(spec, setup.options.ephemeral_writable_drives) {
+        if let Some(dir) = name.parent().and_then(Path::to_str) {
+            work_dir.make_dir(dir)?;
+        }
+        match content.kind {
+            ContentKind::Copied => copies.push((content, name)),
+            ContentKind::Shared(access) => work_dir.expose(&content.source, &name, access)?,
+        }
+    }
+    if !copies.is_empty() {
+        let work_dir = work_dir.clone();
+        *staging = Some(tokio::task::spawn_blocking(move || {
+            copies.iter().try_for_each(|(content, name)| content.put(&work_dir, name))
+        }));
+    }
+    Ok(())
+}
+
+/// Makes a file that Firecracker writes reachable as `name`; it makes none itself.
+fn expose_output(work_dir: &WorkDir, path: &Path, name: &str) -> io::Result<()> {
+    drop(OpenOptions::new().append(true).create(true).mode(0o600).open(path)?);
+    work_dir.expose(path, Path::new(name), Access::ReadWrite)
+}
+
+/// What each device of `spec` holds, and its name.
+fn contents(spec: &VmSpec, ephemeral: bool) -> Vec<(Content, PathBuf)> {
+    let drives = spec.drives.iter().map(|drive| {
+        let config = drive.config();
+        (Content::of_drive(config, ephemeral), drive_name(drive))
+    });
+    let pmem = spec.config().pmem.iter();
+    let pmem = pmem.map(|device| (Content::of_pmem(device, ephemeral), pmem_name(&device.id)));
+    drives.chain(pmem).collect()
+}

@@ -1,0 +1,183 @@
+//! Going on from a snapshot instead of booting.
+
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use smartvm_firecracker::api::{
+    MemoryBackend as LoadBackend, MemoryBackendType, SnapshotLoadParams, VsockOverride,
+};
+use smartvm_firecracker::{ApiClient, FirecrackerProcess, FirecrackerVersion, SnapshotFormat};
+use smartvm_images::stage_drive;
+
+use super::attempt::{Attempt, Staging};
+use super::call::call;
+use super::clock::Clock;
+use super::configure::Configure;
+use super::handle::VmSetup;
+use super::outputs;
+use super::start::{Started, bring_up, staged};
+use crate::home::{Access, WorkDir};
+use crate::lifecycle::VmState;
+use crate::preflight;
+use crate::smart_vm_error::SmartVmError;
+use crate::snapshot::{DriveContent, MemoryBackend, RestorePlan, SnapshotError, UffdHandler};
+
+/// The snapshot's files and our socket, in the work directory.
+const VMSTATE: &str = "restore.vmstate";
+const MEMORY: &str = "restore.memory";
+const UFFD: &str = "uffd.sock";
+
+/// How long Firecracker may take to load; with a slow disk under many VMs it may be seconds.
+const LOAD_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Carries out a restore; see [`start`](super::start::start), whose promises are the same.
+///
+/// The order: look at the snapshot and the host, take the directory, start Firecracker; while it comes
+/// up, copy the drives; compare versions; load.
+pub(super) async fn restore(
+    setup: &VmSetup,
+    plan: &RestorePlan,
+    attempt: &mut Attempt,
+) -> Result<Started, SmartVmError> {
+    let mut clock = Clock::start();
+    for interface in &setup.spec.config().network_interfaces {
+        preflight::check_tap(interface)?;
+    }
+    verify(plan).await?;
+    clock.step("verify");
+    let binary = bring_up(setup, attempt, &mut clock).await?;
+
+    let (dir, process, staging) = attempt.made();
+    let work_dir = dir.work_dir();
+    let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
+    plan_drives(plan, &work_dir, staging).map_err(unusable_dir)?;
+    let snapshot = &plan.snapshot;
+    let expose = |file: &Path, name: &str| {
+        snapshot.keep_verified(|| work_dir.expose(file, Path::new(name), Access::ReadOnly))
+    };
+    expose(&snapshot.vmstate_path(), VMSTATE).map_err(unusable_dir)?;
+    let mut uffd = None;
+    match plan.request.backend {
+        MemoryBackend::File => expose(&snapshot.memory_path(), MEMORY).map_err(unusable_dir)?,
+        MemoryBackend::Uffd => {
+            let socket = work_dir.host_path(Path::new(UFFD));
+            let peer = process.identity().pid;
+            let handler = UffdHandler::start(&socket, &snapshot.memory_path(), peer);
+            uffd = Some(handler.map_err(unusable_dir)?);
+            work_dir.adopt(Path::new(UFFD)).map_err(unusable_dir)?;
+        }
+    }
+
+    let client = process.ready().await?;
+    clock.step("api ready");
+    let version = call(process, "ask for the version", client.version()).await?;
+    plan.request.check_version(&version).map_err(SnapshotError::from)?;
+    let format = match SnapshotFormat::of_release(&version) {
+        Some(format) => format,
+        None => binary.snapshot_format().await.map_err(|error| SnapshotError::Io {
+            action: "ask Firecracker which snapshots it reads",
+            source: std::io::Error::other(error),
+        })?,
+    };
+    let manifest = snapshot.manifest();
+    manifest.check_firecracker(&version, format).map_err(SnapshotError::from)?;
+    clock.step("check version");
+    outputs::describe_metrics(setup, process, &client).await?;
+    if staged(staging).await? {
+        clock.step("copy drives");
+    }
+
+    Configure { process, client: &client, spec: &setup.spec }.before_load().await?;
+    let loading = load(process, &client, plan, &version);
+    match &mut uffd {
+        None => loading.await?,
+        Some(handler) => unless_failed(handler, loading).await?,
+    }
+    clock.step("load");
+    attempt.uffd = uffd;
+    let state = if plan.request.resume { VmState::Running } else { VmState::Paused };
+    let counted_from = plan.request.track_dirty_pages.then_some(manifest.id);
+    Ok(Started { client, report: clock.report(), state, counted_from })
+}
+
+async fn verify(plan: &RestorePlan) -> Result<(), SmartVmError> {
+    let (snapshot, how) = (plan.snapshot.clone(), plan.request.verify);
+    let verified = tokio::task::spawn_blocking(move || snapshot.verify(how)).await;
+    let verified = verified.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?;
+    Ok(verified.map_err(SnapshotError::from)?)
+}
+
+/// Makes the drives reachable under the names that the snapshot knows, and starts making the private
+/// copies.
+fn plan_drives(
+    plan: &RestorePlan,
+    work_dir: &WorkDir,
+    staging: &mut Staging,
+) -> std::io::Result<()> {
+    let mut copies = Vec::new();
+    for drive in &plan.snapshot.manifest().drives {
+        let mut parent = std::path::PathBuf::new();
+        for part in drive.path.parent().into_iter().flat_map(Path::components) {
+            parent.push(part);
+            work_dir.make_dir(&parent.to_string_lossy())?;
+        }
+        let file = plan.snapshot.drive_path(drive);
+        match drive.content {
+            DriveContent::Captured => copies.push((file, drive.path.clone())),
+            DriveContent::Shared { .. } => {
+                work_dir.expose(&file, &drive.path, Access::ReadOnly)?;
+            }
+        }
+    }
+    if !copies.is_empty() {
+        let work_dir = work_dir.clone();
+        *staging = Some(tokio::task::spawn_blocking(move || {
+            copies.iter().try_for_each(|(source, name)| {
+                let target = work_dir.host_path(name);
+                stage_drive(source, &target)?;
+                work_dir.adopt(name).map_err(|source| SmartVmError::Adopt { path: target, source })
+            })
+        }));
+    }
+    Ok(())
+}
+
+async fn load(
+    process: &FirecrackerProcess,
+    client: &ApiClient,
+    plan: &RestorePlan,
+    version: &FirecrackerVersion,
+) -> Result<(), SmartVmError> {
+    let request = &plan.request;
+    let (backend_type, backend_path) = match request.backend {
+        MemoryBackend::File => (MemoryBackendType::File, MEMORY),
+        MemoryBackend::Uffd => (MemoryBackendType::Uffd, UFFD),
+    };
+    let backend = LoadBackend { backend_type, backend_path: backend_path.into() };
+    let mut params = SnapshotLoadParams::new(VMSTATE, backend);
+    params.resume_vm = Some(request.resume);
+    if request.track_dirty_pages && *version >= FirecrackerVersion::new(1, 13, 0) {
+        params.track_dirty_pages = Some(true);
+    } else if request.track_dirty_pages {
+        params.enable_diff_snapshots = Some(true);
+    }
+    params.network_overrides = request.network_overrides.clone();
+    params.vsock_override =
+        request.vsock_override.clone().map(|uds_path| VsockOverride { uds_path });
+    params.clock_realtime = request.clock_realtime.then_some(true);
+    let client = client.clone().with_snapshot_deadline(LOAD_PATIENCE);
+    call(process, "load the snapshot", client.load_snapshot(&params)).await
+}
+
+/// Awaits `work`, which never ends when the guest's page faults are not served.
+async fn unless_failed(
+    handler: &mut UffdHandler,
+    work: impl Future<Output = Result<(), SmartVmError>>,
+) -> Result<(), SmartVmError> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        failed = handler.failed() => Err(SnapshotError::from(failed).into()),
+    }
+}

@@ -1,0 +1,335 @@
+//! Saving a guest as it is at one moment.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use smartvm_firecracker::api::{Drive, SnapshotCreateParams, SnapshotType, VmRunState};
+use smartvm_firecracker::{ApiClient, ApiError, FirecrackerProcess, SnapshotFormat};
+use smartvm_images::{StageDriveError, stage_drive};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::call::call;
+use super::handle::VmSetup;
+use crate::config::DriveSpec;
+use crate::home::{Access, WorkDir};
+use crate::lifecycle::VmState;
+use crate::smart_vm_error::SmartVmError;
+use crate::snapshot::{
+    Circumstances, CreateSnapshot, CreateSnapshotError, Draft, DriveContent, FileDigest,
+    HostIdentity, Prepared, SavedDrive, SnapshotError, SnapshotKind, SnapshotManifest,
+    SnapshotParent, now_ms, prepare,
+};
+
+/// The files that Firecracker fills, in the work directory.
+const VMSTATE: &str = "save.vmstate";
+const MEMORY: &str = "save.memory";
+
+/// The least that a disk is expected to write in a second.
+const SLOWEST_DISK: u64 = 16 << 20;
+
+/// A guest that can be saved.
+pub(super) struct Subject<'a> {
+    pub(super) setup: &'a VmSetup,
+    pub(super) process: &'a FirecrackerProcess,
+    pub(super) client: &'a ApiClient,
+    pub(super) work_dir: WorkDir,
+    pub(super) state: VmState,
+    pub(super) counted_from: Option<Uuid>,
+}
+
+/// What the making of a snapshot has made so far. It lives outside of the future that makes it.
+#[derive(Debug, Default)]
+pub(super) struct Capture {
+    draft: Option<Draft>,
+    pub(super) progress: Progress,
+}
+
+/// How far it has come.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    copying: Option<JoinHandle<Result<(), StageDriveError>>>,
+    /// Whether Firecracker was asked to save, and counts changes from now on.
+    pub(super) asked: bool,
+    /// Whether the guest stands still because of us.
+    pub(super) paused: bool,
+}
+
+impl Capture {
+    /// The directory of a snapshot that is whole but for its manifest.
+    pub(super) fn take_draft(&mut self) -> Option<Draft> {
+        self.draft.take()
+    }
+
+    /// Removes everything.
+    pub(super) async fn undo(self) {
+        if let Some(copying) = self.progress.copying {
+            // A copy cannot be interrupted; it must be over before its directory goes.
+            let _ = copying.await;
+        }
+        drop(self.draft);
+    }
+}
+
+impl Subject<'_> {
+    /// Saves the guest and lets it run again if it did. The manifest still lacks its digests.
+    pub(super) async fn save(
+        &self,
+        request: &CreateSnapshot,
+        capture: &mut Capture,
+    ) -> Result<SnapshotManifest, SmartVmError> {
+        let prepared = self.prepare(request).await?;
+        let Capture { draft, progress } = capture;
+        let draft = &*draft.insert(prepared.draft);
+        let parent = prepared.parent;
+        let patience = self.patience();
+        let client = self.client.clone().with_deadline(patience).with_snapshot_deadline(patience);
+        self.expose(draft)?;
+
+        let saved = if self.state == VmState::Running {
+            progress.paused = true;
+            let paused = client.set_vm_state(VmRunState::Paused);
+            match call(self.process, "pause the guest", paused).await {
+                Ok(()) => self.capture(&client, draft, parent.is_some(), progress).await,
+                Err(error) => Err(error),
+            }
+        } else {
+            self.capture(&client, draft, parent.is_some(), progress).await
+        };
+        // Before anything else, and whatever has happened.
+        let resumed = if progress.paused && (saved.is_err() || !request.keep_paused) {
+            let resumed = client.set_vm_state(VmRunState::Resumed);
+            let resumed = call(self.process, "let the guest run again", resumed).await;
+            progress.paused = resumed.is_err();
+            resumed
+        } else {
+            Ok(())
+        };
+        let collected = if saved.is_ok() { self.collect(draft) } else { Ok(()) };
+        self.withdraw();
+        let drives = saved?;
+        resumed?;
+        collected?;
+        self.manifest(draft, parent, drives).await
+    }
+
+    /// Checks what can be checked while the guest runs.
+    async fn prepare(&self, request: &CreateSnapshot) -> Result<Prepared, SmartVmError> {
+        let machine = &self.setup.spec.machine;
+        let vm = Circumstances {
+            vm_id: self.setup.spec.id().clone(),
+            memory_size: machine.mem_size_mib << 20,
+            tracks_dirty_pages: machine.track_dirty_pages == Some(true),
+            counted_from: self.counted_from,
+        };
+        let drives = self.drives().await?;
+        let captured = drives.iter().filter(|drive| drive.content == DriveContent::Captured);
+        let captured: Vec<_> = captured.map(|drive| self.work_dir.host_path(&drive.path)).collect();
+        let store = self.setup.options.data_dir.join("snapshots");
+        let request = request.clone();
+        let prepared =
+            tokio::task::spawn_blocking(move || prepare(&request, &store, &vm, &captured));
+        let prepared = prepared.await;
+        let prepared = prepared.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?;
+        Ok(prepared.map_err(SnapshotError::from)?)
+    }
+
+    /// What happens while the guest stands still.
+    async fn capture(
+        &self,
+        client: &ApiClient,
+        draft: &Draft,
+        differential: bool,
+        progress: &mut Progress,
+    ) -> Result<Vec<SavedDrive>, SmartVmError> {
+        // Asked for again: nobody can change a drive any more.
+        let drives = self.drives().await?;
+        progress.asked = true;
+        let params = SnapshotCreateParams {
+            mem_file_path: MEMORY.into(),
+            snapshot_path: VMSTATE.into(),
+            snapshot_type: differential.then_some(SnapshotType::Diff),
+        };
+        call(self.process, "save the guest", client.create_snapshot(&params)).await.map_err(
+            |error| match error {
+                SmartVmError::Api { source, .. } if is_out_of_space(&source) => full(draft),
+                error => error,
+            },
+        )?;
+
+        let captured = drives.iter().filter(|drive| drive.content == DriveContent::Captured);
+        let copies: Vec<(PathBuf, PathBuf)> = captured
+            .map(|drive| (self.work_dir.host_path(&drive.path), draft.drive_path(&drive.drive_id)))
+            .collect();
+        if !copies.is_empty() {
+            let copying = progress.copying.insert(tokio::task::spawn_blocking(move || {
+                copies.iter().try_for_each(|(from, to)| stage_drive(from, to).map(drop))
+            }));
+            let copied = copying.await;
+            progress.copying = None;
+            let copied = copied.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?;
+            copied.map_err(|error| SnapshotError::from(CreateSnapshotError::from(error)))?;
+        }
+        Ok(drives)
+    }
+
+    /// What becomes of each drive that Firecracker has at this moment.
+    async fn drives(&self) -> Result<Vec<SavedDrive>, SmartVmError> {
+        let config = self.client.get_vm_config();
+        let config = call(self.process, "ask for the drives", config).await?;
+        if let Some(device) = config.pmem.first() {
+            let problem = "is persistent memory, which snapshots do not hold";
+            return Err(refused(device.id.as_str(), problem));
+        }
+        config.drives.iter().map(|drive| self.saved_drive(drive)).collect()
+    }
+
+    fn saved_drive(&self, known: &Drive) -> Result<SavedDrive, SmartVmError> {
+        let refused = |problem| {
+            let drive_id = known.drive_id.to_string();
+            SmartVmError::from(SnapshotError::from(CreateSnapshotError::Drive {
+                drive_id,
+                problem,
+            }))
+        };
+        let Some(path) = known.path_on_host.clone() else {
+            return Err(refused("is served by another process, which cannot be saved"));
+        };
+        if path.is_absolute() {
+            return Err(refused(
+                "was attached by its path on this host, which no other VM may use",
+            ));
+        }
+        let file = self.work_dir.host_path(&path);
+        if !fs_err::metadata(&file).is_ok_and(|file| file.is_file()) {
+            return Err(refused("is not an image file, and nothing else can be copied"));
+        }
+        let read_only = known.is_read_only == Some(true);
+        let content = match self.shared_source(known.drive_id.as_str(), &file) {
+            Some(path) if read_only => DriveContent::Shared { path },
+            _ => DriveContent::Captured,
+        };
+        let digest = FileDigest::unknown();
+        Ok(SavedDrive { drive_id: known.drive_id.to_string(), path, read_only, content, digest })
+    }
+
+    /// The file that a drive shares with others: the configured one, if that is what it still has.
+    fn shared_source(&self, id: &str, file: &Path) -> Option<PathBuf> {
+        let ephemeral = self.setup.options.ephemeral_writable_drives;
+        let shared = |drive: &&DriveSpec| {
+            drive.config().drive_id == id && !drive.config().is_staged(ephemeral)
+        };
+        let drive = self.setup.spec.drives.iter().find(shared)?;
+        let source = std::path::absolute(&drive.config().path_on_host).ok()?;
+        same_file(&source, file).then_some(source)
+    }
+
+    async fn manifest(
+        &self,
+        draft: &Draft,
+        parent: Option<SnapshotParent>,
+        drives: Vec<SavedDrive>,
+    ) -> Result<SnapshotManifest, SmartVmError> {
+        let version = call(self.process, "ask for the version", self.client.version()).await?;
+        let failed = |action| move |source| SnapshotError::Io { action, source };
+        let format = match SnapshotFormat::of_release(&version) {
+            Some(format) => format,
+            None => self
+                .process
+                .binary()
+                .snapshot_format()
+                .await
+                .map_err(std::io::Error::other)
+                .map_err(failed("ask Firecracker which snapshots it writes"))?,
+        };
+        let host = HostIdentity::here().map_err(failed("look at this host's processor"))?;
+        // More than was configured when memory was plugged in meanwhile.
+        let memory = fs_err::metadata(draft.memory());
+        let memory_size = memory.map_err(failed("look at the guest's memory"))?.len();
+        let kind = if parent.is_some() { SnapshotKind::Diff } else { SnapshotKind::Full };
+        Ok(SnapshotManifest {
+            schema_version: SnapshotManifest::SCHEMA_VERSION,
+            id: Uuid::new_v4(),
+            name: draft.name().clone(),
+            kind,
+            parent,
+            created_at_ms: now_ms(),
+            vm_id: self.setup.spec.id().clone(),
+            firecracker_version: version,
+            snapshot_format: format,
+            architecture: host.architecture,
+            host_kernel: host.kernel,
+            cpu: host.cpu,
+            config: self.setup.spec.config().clone(),
+            memory_size,
+            vmstate: FileDigest::unknown(),
+            memory: FileDigest::unknown(),
+            drives,
+        })
+    }
+
+    fn expose(&self, draft: &Draft) -> Result<(), SmartVmError> {
+        // What an interrupted one left.
+        self.withdraw();
+        for (file, name) in [(draft.vmstate(), VMSTATE), (draft.memory(), MEMORY)] {
+            self.work_dir.expose(&file, Path::new(name), Access::ReadWrite).map_err(|source| {
+                SnapshotError::Io { action: "let Firecracker write the snapshot's files", source }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Takes what Firecracker wrote, where it could not be given the snapshot's own files.
+    fn collect(&self, draft: &Draft) -> Result<(), SmartVmError> {
+        for (file, name) in [(draft.vmstate(), VMSTATE), (draft.memory(), MEMORY)] {
+            let written = self.work_dir.host_path(Path::new(name));
+            if same_file(&written, &file) {
+                continue;
+            }
+            let failed =
+                |source| SnapshotError::Io { action: "take the files that were written", source };
+            fs_err::remove_file(&file).map_err(failed)?;
+            let copied = stage_drive(&written, &file);
+            copied.map_err(|error| SnapshotError::from(CreateSnapshotError::from(error)))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the names of the snapshot's files away again.
+    fn withdraw(&self) {
+        for name in [VMSTATE, MEMORY] {
+            // They go with the VM at the latest.
+            let _ = fs_err::remove_file(self.work_dir.host_path(Path::new(name)));
+        }
+    }
+
+    /// A bound for one call, as long as the memory may take to be written.
+    fn patience(&self) -> Duration {
+        let memory = self.setup.spec.machine.mem_size_mib << 20;
+        Duration::from_secs(60 + memory / SLOWEST_DISK)
+    }
+}
+
+fn refused(drive_id: &str, problem: &'static str) -> SmartVmError {
+    let drive_id = drive_id.to_owned();
+    SnapshotError::from(CreateSnapshotError::Drive { drive_id, problem }).into()
+}
+
+/// Whether two paths lead to one file.
+fn same_file(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path| fs_err::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    identity(one).is_some_and(|one| identity(other) == Some(one))
+}
+
+/// Firecracker tells the system's error in its message only.
+fn is_out_of_space(error: &ApiError) -> bool {
+    let ApiError::Refused { fault_message, .. } = error else { return false };
+    // ENOSPC and EDQUOT, as Rust prints them.
+    ["os error 28)", "os error 122)"].iter().any(|error| fault_message.contains(error))
+}
+
+fn full(draft: &Draft) -> SmartVmError {
+    let dir = draft.path().parent().unwrap_or(draft.path()).to_owned();
+    SnapshotError::from(CreateSnapshotError::Full { dir }).into()
+}
