@@ -3,7 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use smartvm_firecracker::{ApiError, LaunchError, OpenBinaryError, ProcessExit, ReadyError};
+use smartvm_firecracker::{
+    ApiError, FlushMetricsError, LaunchError, OpenBinaryError, OpenBoundedFileError, ProcessExit,
+    ReadyError,
+};
 use smartvm_images::StageDriveError;
 
 use crate::config::{InvalidConfig, ReadConfigError};
@@ -75,6 +78,12 @@ pub enum SmartVmError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file for console, log or metrics cannot be written.
+    #[error(transparent)]
+    OutputFile(#[from] OpenBoundedFileError),
+    /// Firecracker's metrics could not be had.
+    #[error(transparent)]
+    Metrics(#[from] FlushMetricsError),
     /// The VM has no device with that id.
     #[error("the VM has no device `{id}`")]
     NoSuchDevice {
@@ -160,6 +169,8 @@ impl SmartVmError {
             Self::Ready(ReadyError::Exited { .. }) => "VMM_EXITED",
             Self::Ready(error) => error.code(),
             Self::Drive(error) => error.code(),
+            Self::OutputFile(error) => error.code(),
+            Self::Metrics(error) => error.code(),
             Self::NoSuchDevice { .. } => "NO_SUCH_DEVICE",
             Self::DeviceExists { .. } => "DEVICE_EXISTS",
             Self::NoClient { .. } => "NO_CLIENT",
@@ -186,6 +197,8 @@ impl SmartVmError {
             Self::Launch(error) => error.hint(),
             Self::Ready(error) => error.hint(),
             Self::Drive(error) => error.hint(),
+            Self::OutputFile(error) => error.hint(),
+            Self::Metrics(error) => error.hint(),
             Self::Snapshot(error) => error.hint(),
             _ => None,
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use smartvm_firecracker::api::{LogLevel, Logger};
+use smartvm_firecracker::api::LogLevel;
 
 use super::invalid::Breaches;
 
@@ -32,18 +32,6 @@ pub struct LoggerConfig {
 impl LoggerConfig {
     /// How much is logged when nothing is said: at Info, Firecracker writes two lines for every call.
     pub const DEFAULT_LEVEL: LogLevel = LogLevel::Warning;
-
-    /// Firecracker's form. The log goes where it went before: who reads it there writes the file.
-    pub(crate) fn to_wire(&self) -> Logger {
-        Logger {
-            log_path: None,
-            // Absent, it would become Info.
-            level: Some(self.level.unwrap_or(Self::DEFAULT_LEVEL)),
-            show_level: self.show_level,
-            show_log_origin: self.show_log_origin,
-            module: self.module.clone(),
-        }
-    }
 
     pub(crate) fn check(&self, breaches: &mut Breaches) {
         if let Some(path) = &self.log_path {

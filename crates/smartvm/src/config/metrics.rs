@@ -5,8 +5,6 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use smartvm_firecracker::api::Metrics;
-
 use super::invalid::Breaches;
 
 /// What becomes of Firecracker's counters, which it writes every 60 seconds and on request.
@@ -25,12 +23,6 @@ pub struct MetricsConfig {
 }
 
 impl MetricsConfig {
-    /// Firecracker's form, which writes to the file of this name.
-    pub(crate) fn to_wire(&self, file: &str) -> Metrics {
-        let properties = (!self.properties.is_empty()).then(|| self.properties.clone());
-        Metrics { metrics_path: file.into(), emit_id: self.emit_id, properties }
-    }
-
     pub(crate) fn check(&self, breaches: &mut Breaches) {
         if let Some(path) = &self.metrics_path {
             breaches.require(

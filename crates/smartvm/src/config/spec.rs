@@ -6,7 +6,6 @@ use super::balloon::BalloonConfig;
 use super::cpu_config::CpuConfig;
 use super::drive::DriveConfig;
 use super::entropy::EntropyConfig;
-use super::logger::LoggerConfig;
 use super::memory_hotplug::MemoryHotplugConfig;
 use super::mmds::MmdsConfig;
 use super::network_interface::NetworkInterfaceConfig;
@@ -29,7 +28,6 @@ pub struct VmSpec {
     pub(crate) mmds: Option<api::MmdsConfig>,
     pub(crate) entropy: Option<api::EntropyDevice>,
     pub(crate) memory_hotplug: Option<api::MemoryHotplugConfig>,
-    pub(crate) logger: Option<api::Logger>,
 }
 
 impl VmSpec {
@@ -49,7 +47,6 @@ impl VmSpec {
             mmds: config.mmds.as_ref().map(MmdsConfig::to_wire),
             entropy: config.entropy.as_ref().map(EntropyConfig::to_wire),
             memory_hotplug: config.memory_hotplug.as_ref().map(MemoryHotplugConfig::to_wire),
-            logger: config.logger.as_ref().map(LoggerConfig::to_wire),
             config: config.clone(),
         }
     }

@@ -59,8 +59,6 @@ pub enum LiveCall {
     SetMetadata,
     /// Change what the guest can look up.
     UpdateMetadata,
-    /// Write the counters now.
-    FlushMetrics,
 }
 
 impl Call {
@@ -78,7 +76,7 @@ impl Call {
 
 impl LiveCall {
     /// Every live call.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 16] = [
         Self::UpdateDrive,
         Self::AddDrive,
         Self::RemoveDrive,
@@ -95,7 +93,6 @@ impl LiveCall {
         Self::UpdateMemoryHotplug,
         Self::SetMetadata,
         Self::UpdateMetadata,
-        Self::FlushMetrics,
     ];
 
     /// What it does, as a phrase that `of a VM` can follow.
@@ -118,7 +115,6 @@ impl LiveCall {
             Self::UpdateMemoryHotplug => "change the plugged memory",
             Self::SetMetadata => "set the metadata",
             Self::UpdateMetadata => "update the metadata",
-            Self::FlushMetrics => "flush the metrics",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use smartvm_firecracker::FirecrackerProcess;
+use smartvm_firecracker::{ConsoleRecording, FirecrackerProcess};
 use tokio::task::JoinHandle;
 
 use super::stop::KILL_NOW;
@@ -19,6 +19,8 @@ pub(super) struct Attempt {
     pub(super) dir: Option<VmDir>,
     pub(super) staging: Staging,
     pub(super) process: Option<FirecrackerProcess>,
+    /// It ends with the process' output.
+    pub(super) recording: Option<ConsoleRecording>,
     /// What gives the guest its memory, where it is not the kernel.
     pub(super) uffd: Option<UffdHandler>,
 }

@@ -13,9 +13,9 @@ use crate::smart_vm_error::SmartVmError;
 
 /// A Firecracker that was started and knows nothing yet.
 ///
-/// The order is one that Firecracker takes: its log and counters first, as they tell of the rest;
-/// the processor's features after the machine that they change; the metadata service after the
-/// network devices that lead to it.
+/// The order is one that Firecracker takes: the processor's features after the machine that they
+/// change, the metadata service after the network devices that lead to it. Its log and its counters it
+/// was told of when it was launched.
 pub(super) struct Configure<'a> {
     pub(super) process: &'a FirecrackerProcess,
     pub(super) client: &'a ApiClient,
@@ -25,8 +25,6 @@ pub(super) struct Configure<'a> {
 impl Configure<'_> {
     /// Everything that needs no content of a drive.
     pub(super) async fn machine(&self) -> Result<(), SmartVmError> {
-        self.logger().await?;
-        self.metrics().await?;
         let machine = &self.spec.machine;
         self.tell("configure the machine", self.client.put_machine_config(machine)).await?;
         if let Some(cpu) = &self.spec.cpu_config {
@@ -59,18 +57,6 @@ impl Configure<'_> {
     /// Where the user wants the vsock to be reachable.
     pub(super) fn vsock_path(&self) -> Option<&Path> {
         self.spec.config().vsock.as_ref()?.uds_path.as_deref()
-    }
-
-    /// The log goes where the process was told at its launch; this only says what is in it.
-    async fn logger(&self) -> Result<(), SmartVmError> {
-        let Some(logger) = &self.spec.logger else { return Ok(()) };
-        self.tell("configure the log", self.client.put_logger(logger)).await
-    }
-
-    async fn metrics(&self) -> Result<(), SmartVmError> {
-        let Some(metrics) = &self.spec.config().metrics else { return Ok(()) };
-        let metrics = metrics.to_wire(files::METRICS);
-        self.tell("configure the counters", self.client.put_metrics(&metrics)).await
     }
 
     async fn drives(&self) -> Result<(), SmartVmError> {

@@ -20,8 +20,6 @@ const DRIVES: &str = "drives";
 const PMEM: &str = "pmem";
 /// Where Firecracker listens for connections to the guest.
 pub(super) const VSOCK: &str = "vsock.sock";
-/// Where the counters are written.
-pub(super) const METRICS: &str = "metrics.out";
 /// Where the guest's serial port leads, when it is not the console.
 pub(super) const SERIAL: &str = "serial.out";
 
@@ -110,9 +108,6 @@ pub(super) fn lay_out(
     }
     if let Some(path) = spec.config().serial.as_ref().and_then(|it| it.serial_out_path.as_ref()) {
         expose_output(work_dir, path, SERIAL)?;
-    }
-    if let Some(path) = spec.config().metrics.as_ref().and_then(|it| it.metrics_path.as_ref()) {
-        expose_output(work_dir, path, METRICS)?;
     }
     let mut copies = Vec::new();
     for (content, name) in contents(spec, setup.options.ephemeral_writable_drives) {

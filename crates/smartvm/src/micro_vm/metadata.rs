@@ -1,4 +1,4 @@
-//! What a guest can look up, what Firecracker counts, and what it was told.
+//! What a guest can look up, and what Firecracker was told.
 
 use serde_json::{Map, Value};
 use smartvm_firecracker::api::FullVmConfiguration;
@@ -49,15 +49,6 @@ impl MicroVm {
     /// `NO_CLIENT` before a start and after the end, `API_REFUSED` when nothing was set.
     pub async fn get_metadata(&self) -> Result<Value, SmartVmError> {
         self.ask_firecracker("get_metadata", |client| async move { client.get_mmds().await }).await
-    }
-
-    /// Has Firecracker write its counters now, in place of within a minute.
-    ///
-    /// # Errors
-    /// `API_REFUSED` when the configuration has no `metrics` section; else as all
-    /// [live changes](Self#live-changes).
-    pub async fn flush_metrics(&self) -> Result<(), SmartVmError> {
-        self.update(Update::FlushMetrics).await
     }
 
     /// The configuration that Firecracker has, in its own words, with the names that it knows files by.

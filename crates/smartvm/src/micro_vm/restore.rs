@@ -15,6 +15,7 @@ use super::call::call;
 use super::clock::Clock;
 use super::configure::Configure;
 use super::handle::VmSetup;
+use super::outputs;
 use super::start::{Started, bring_up, staged};
 use crate::home::{Access, WorkDir};
 use crate::lifecycle::VmState;
@@ -82,6 +83,7 @@ pub(super) async fn restore(
     let manifest = snapshot.manifest();
     manifest.check_firecracker(&version, format).map_err(SnapshotError::from)?;
     clock.step("check version");
+    outputs::describe_metrics(setup, process, &client).await?;
     if staged(staging).await? {
         clock.step("copy drives");
     }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use smartvm_firecracker::api::LogLevel;
 use smartvm_firecracker::{ApiClient, FirecrackerBinary, FirecrackerProcess, LaunchSpec};
 use uuid::Uuid;
 
@@ -12,8 +11,10 @@ use super::clock::Clock;
 use super::configure::Configure;
 use super::files;
 use super::handle::VmSetup;
+use super::outputs::{self, Copies};
 use super::report::StartReport;
 use super::restore::restore;
+use crate::config::LoggerConfig;
 use crate::home::VmDir;
 use crate::lifecycle::VmState;
 use crate::preflight;
@@ -50,6 +51,7 @@ pub(super) async fn start(setup: &VmSetup, attempt: &mut Attempt) -> Result<Star
     let client = process.ready().await?;
     clock.step("api ready");
 
+    outputs::describe_metrics(setup, process, &client).await?;
     let configure = Configure { process, client: &client, spec: &setup.spec };
     configure.machine().await?;
     clock.step("configure");
@@ -79,24 +81,31 @@ pub(super) async fn bring_up(
         &options.data_dir,
         options.path_var.as_deref(),
     )?;
+    let mut copies = Copies::open(setup)?;
+    let console_copy = copies.console.take();
     let dir = claim(setup).await?;
     let dir = attempt.dir.insert(dir);
     clock.step("directory");
 
     let work_dir = dir.work_dir();
+    let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
+    let (log, metrics) = copies.pipes(setup, &work_dir).map_err(unusable_dir)?;
+    let logger = setup.spec.config().logger.as_ref();
     let launch = LaunchSpec {
         working_dir: Some(work_dir.path().to_owned()),
         socket_path: dir.socket_path(),
         instance_id: setup.spec.id().to_instance_id(),
-        // At Info, Firecracker writes two lines for every call.
-        log_level: Some(LogLevel::Warning),
+        log_level: logger.and_then(|logger| logger.level).or(Some(LoggerConfig::DEFAULT_LEVEL)),
+        log: Some(log),
+        metrics: Some(metrics),
+        enable_pci: setup.spec.config().enable_pci,
         console_capacity: options.console_capacity,
         die_with_parent: true,
     };
     let process = FirecrackerProcess::launch(&binary, launch).await?;
     let process = attempt.process.insert(process);
-    dir.record_process(process.identity())
-        .map_err(|source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source })?;
+    attempt.recording = console_copy.map(|file| process.console().record(file));
+    dir.record_process(process.identity()).map_err(unusable_dir)?;
     clock.step("launch");
     Ok(binary)
 }

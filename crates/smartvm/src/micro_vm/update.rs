@@ -43,7 +43,6 @@ pub(super) enum Update {
     MemoryHotplug(MemoryHotplugSizeUpdate),
     SetMetadata(Value),
     ChangeMetadata(Value),
-    FlushMetrics,
 }
 
 impl Update {
@@ -65,7 +64,6 @@ impl Update {
             Self::MemoryHotplug(_) => LiveCall::UpdateMemoryHotplug,
             Self::SetMetadata(_) => LiveCall::SetMetadata,
             Self::ChangeMetadata(_) => LiveCall::UpdateMetadata,
-            Self::FlushMetrics => LiveCall::FlushMetrics,
         }
     }
 }
@@ -138,7 +136,6 @@ impl Target<'_> {
             }
             Update::SetMetadata(data) => call(process, during, client.put_mmds(&data)).await,
             Update::ChangeMetadata(data) => call(process, during, client.patch_mmds(&data)).await,
-            Update::FlushMetrics => call(process, during, client.flush_metrics()).await,
         }
     }
 }
