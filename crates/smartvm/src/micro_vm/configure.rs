@@ -50,7 +50,6 @@ impl Configure<'_> {
 
     /// What a snapshot does not hold, and what must be told before one is loaded.
     pub(super) async fn before_load(&self) -> Result<(), SmartVmError> {
-        self.logger().await?;
         self.metadata().await
     }
 
