@@ -8,6 +8,7 @@ use crate::completions::CompletionsArgs;
 use crate::exit_code::Exit;
 use crate::kernel::KernelArgs;
 use crate::run::RunArgs;
+use crate::snapshot::SnapshotArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -93,6 +94,7 @@ pub(crate) enum Verb {
     #[command(after_help = crate::doctor::AFTER_HELP)]
     Doctor,
     Kernel(KernelArgs),
+    Snapshot(SnapshotArgs),
     /// Print the versions of smartvm and of Firecracker
     #[command(after_help = crate::version::AFTER_HELP)]
     Version,

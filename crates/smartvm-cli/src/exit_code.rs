@@ -75,9 +75,11 @@ impl Exit {
     /// The exit code that goes with a stable error code of ours or of the library.
     pub(crate) fn for_error_code(code: &str) -> Self {
         match code {
-            "INSTANCE_ID_INVALID" | "INVALID_CONFIG" | "INVALID_KERNEL_NAME" | "USAGE" => {
-                Self::Usage
-            }
+            "INSTANCE_ID_INVALID"
+            | "INVALID_CONFIG"
+            | "INVALID_KERNEL_NAME"
+            | "INVALID_SNAPSHOT_NAME"
+            | "USAGE" => Self::Usage,
             "PROCESS_EXITED" | "VMM_CRASHED" | "VMM_EXITED" | "VM_OUT_OF_MEMORY" => {
                 Self::VmmCrashed
             }
@@ -99,6 +101,17 @@ impl Exit {
             | "KERNEL_WRONG_ARCH"
             | "MEMORY_EXCEEDS_HOST"
             | "NO_CLIENT"
+            | "SNAPSHOT_EXISTS"
+            | "SNAPSHOT_IN_USE"
+            | "SNAPSHOT_IS_DIFF"
+            | "SNAPSHOT_IS_FULL"
+            | "SNAPSHOT_LARGE_BLOCKS"
+            | "SNAPSHOT_NOT_TRACKED"
+            | "SNAPSHOT_NO_SPACE"
+            | "SNAPSHOT_WRONG_ARCH"
+            | "SNAPSHOT_WRONG_BASE"
+            | "SNAPSHOT_WRONG_CPU"
+            | "SNAPSHOT_WRONG_FORMAT"
             | "UID_IN_USE"
             | "UID_RANGE_EXHAUSTED"
             | "UID_RANGE_TAKEN"

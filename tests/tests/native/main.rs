@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod command;
+mod conformance;
 mod console;
 mod devices;
 mod faults;
