@@ -62,9 +62,10 @@ mod tests {
     }
 
     #[test]
-    fn a_file_system_without_devices_is_told() {
-        // `/proc` has none, on every host.
-        let check = check_directory(Path::new("/proc/sys"));
-        assert_eq!(check.status, Status::Fail, "{}", check.found);
+    fn a_directory_that_others_may_write_into_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o770);
+        fs_err::set_permissions(dir.path(), open).unwrap();
+        assert_eq!(check_directory(dir.path()).status, Status::Fail);
     }
 }

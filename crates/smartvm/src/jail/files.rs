@@ -227,3 +227,84 @@ impl JailFiles {
 fn file_name(name: &Path) -> io::Result<&std::ffi::OsStr> {
     name.file_name().ok_or_else(|| io::ErrorKind::InvalidFilename.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use rustix::process::{getgid, getuid};
+
+    use super::*;
+
+    /// A jail of ourselves, which needs no root.
+    fn jail(dir: &Path) -> JailFiles {
+        fs_err::create_dir(dir.join("root")).unwrap();
+        JailFiles::open(dir, getuid().as_raw(), getgid().as_raw()).unwrap()
+    }
+
+    #[test]
+    fn a_directory_that_the_vm_has_put_a_link_in_place_of_is_not_used() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let jail = jail(dir.path());
+        symlink(elsewhere.path(), jail.root().join("drives")).unwrap();
+        jail.make_dir("drives").unwrap_err();
+        let source = dir.path().join("image");
+        fs_err::write(&source, "image").unwrap();
+        let name = Path::new("drives/a");
+        jail.expose(&source, name, Access::ReadOnly).unwrap_err();
+        jail.expose(&source, name, Access::ReadWrite).unwrap_err();
+        jail.withdraw(name).unwrap_err();
+        fs_err::write(elsewhere.path().join("a"), "precious").unwrap();
+        jail.adopt(name).unwrap_err();
+        assert_eq!(fs_err::read_dir(elsewhere.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_a_link_or_has_another_name_is_not_given_to_the_vm() {
+        let dir = tempfile::tempdir().unwrap();
+        let jail = jail(dir.path());
+        let precious = dir.path().join("precious");
+        fs_err::write(&precious, "").unwrap();
+        symlink(&precious, jail.root().join("link")).unwrap();
+        fs_err::hard_link(&precious, jail.root().join("name")).unwrap();
+        for name in ["link", "name"] {
+            let error = jail.adopt(Path::new(name)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{name}");
+        }
+        fs_err::write(jail.root().join("own"), "").unwrap();
+        jail.adopt(Path::new("own")).unwrap();
+    }
+
+    #[test]
+    fn a_lent_file_is_given_back_when_its_name_is_taken_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let jail = jail(dir.path());
+        let image = dir.path().join("image");
+        fs_err::write(&image, "image").unwrap();
+        fs_err::set_permissions(&image, PermissionsExt::from_mode(0o440)).unwrap();
+        // Only root may open it to write as it is.
+        if !getuid().is_root() {
+            fs_err::set_permissions(&image, PermissionsExt::from_mode(0o640)).unwrap();
+        }
+        let before = fs_err::metadata(&image).unwrap().mode();
+        let name = Path::new("image");
+        jail.expose(&image, name, Access::ReadWrite).unwrap();
+        assert_eq!(fs_err::metadata(&image).unwrap().mode() & 0o600, 0o600);
+        // Wherever it is by then.
+        fs_err::rename(&image, dir.path().join("moved")).unwrap();
+        jail.withdraw(name).unwrap();
+        let after = fs_err::metadata(dir.path().join("moved")).unwrap();
+        assert_eq!((after.mode(), after.nlink()), (before, 1));
+        assert!(!jail.root().join("image").exists());
+    }
+
+    #[test]
+    fn what_is_no_file_nor_block_device_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let jail = jail(dir.path());
+        for source in [dir.path(), Path::new("/dev/null")] {
+            let error = jail.expose(source, Path::new("x"), Access::ReadOnly).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        }
+    }
+}
