@@ -7,7 +7,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use smartvm::{Confinement, EndCause, JailMode, MicroVm, StartReport};
 use smartvm_testkit::fixtures;
 
-use crate::guest::{DEADLINE, Guest, Lab};
+use crate::guest::{DEADLINE, Lab};
 
 /// A file system that allows devices and programs, for jails, until it is dropped.
 struct Jails(PathBuf);
@@ -120,7 +120,7 @@ async fn a_guest_that_uses_more_memory_than_its_limit_is_ended_and_told_so() {
     let mut config = lab.config(fixtures::rootfs_ext4(), false);
     config.machine_config.mem_size_mib = 512;
     config.jail.cgroup.memory_max_mib = Some(300);
-    let (mut guest, report) = lab.boot_reported(&config).await;
+    let (guest, report) = lab.boot_reported(&config).await;
     let place = Place::of(&report);
     assert_eq!(place.count("memory.events", "oom_kill"), 0);
     guest.type_line("mount -t tmpfs none /mnt; dd if=/dev/zero of=/mnt/hog bs=1M").await;

@@ -78,7 +78,8 @@ pub(crate) fn demo_guest(args: &DemoGuestArgs) -> anyhow::Result<ExitCode> {
     let report = reports.path().join("run.json");
     let terminal = Terminal::start(
         terminal::program(&args.smartvm)
-            .args(["run", "--memory", "256", "--vcpus", "1", "--kernel", &args.kernel])
+            // In the lab, what is on a disk can only be read, and jails are made on a disk.
+            .args(["run", "--no-jail", "--memory", "256", "--vcpus", "1", "--kernel", &args.kernel])
             // The default and `quiet`: in the lab every line of the kernel takes its time.
             .args(["--boot-args", "console=ttyS0 reboot=k panic=1 pci=off quiet"])
             .arg("--rootfs")
