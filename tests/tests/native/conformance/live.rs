@@ -1,7 +1,6 @@
 //! Every endpoint, before boot, after it and around a snapshot.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use smartvm_firecracker::capability::Method::{Delete, Patch, Put};
@@ -12,27 +11,27 @@ use super::expected::{ENDPOINTS, FIELDS};
 use super::record::Record;
 use super::samples::sample;
 use super::session::Expect::{Accepted, Refused};
-use super::session::Session;
+use super::session::{Binary, Session};
 
 #[tokio::test]
 async fn every_endpoint_and_every_field_is_accepted_or_refused_as_it_should_be() {
-    conform(fixtures::firecracker()).await;
-    if let Some(newer) = std::env::var_os("SMARTVM_NEWER_FIRECRACKER") {
-        conform(newer.into()).await;
+    conform(&Binary { path: fixtures::firecracker(), pci: false }).await;
+    if let Some(newer) = fixtures::newer_firecracker() {
+        conform(&Binary { path: newer, pci: true }).await;
     }
 }
 
 #[expect(clippy::print_stdout, reason = "the table of what ran is what these tests are for")]
-async fn conform(binary: PathBuf) {
+async fn conform(binary: &Binary) {
     let home = TestHome::new();
     let mut record = Record::default();
     let dir = |name: &str| home.path().join(name);
 
-    let mut unbooted = Session::start(binary.clone(), dir("unbooted"), &mut record).await;
+    let mut unbooted = Session::start(binary, dir("unbooted"), &mut record).await;
     values_that_boot_nowhere(&mut unbooted).await;
     unbooted.end().await;
 
-    let mut machine = Session::start(binary.clone(), dir("machine"), &mut record).await;
+    let mut machine = Session::start(binary, dir("machine"), &mut record).await;
     before_boot(&mut machine).await;
     after_boot(&mut machine).await;
     snapshot(&mut machine).await;
@@ -65,7 +64,8 @@ async fn what_firecracker_itself_finds_too_long_is_refused_and_the_next_request_
     let home = TestHome::new();
     let mut record = Record::default();
     let dir = home.path().join("long");
-    let vm = Session::start(fixtures::firecracker(), dir, &mut record).await;
+    let binary = Binary { path: fixtures::firecracker(), pci: false };
+    let vm = Session::start(&binary, dir, &mut record).await;
     let data = json!({"a": "x".repeat(60_000)});
     let unsent = vm.client.put_mmds(&data).await.unwrap_err();
     assert_eq!(unsent.code(), "API_REQUEST_TOO_LONG");
