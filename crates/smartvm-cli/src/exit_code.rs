@@ -75,21 +75,46 @@ impl Exit {
     /// The exit code that goes with a stable error code of ours or of the library.
     pub(crate) fn for_error_code(code: &str) -> Self {
         match code {
-            "INSTANCE_ID_INVALID" | "INVALID_CONFIG" | "INVALID_KERNEL_NAME" | "USAGE" => {
-                Self::Usage
+            "INSTANCE_ID_INVALID"
+            | "INVALID_CONFIG"
+            | "INVALID_KERNEL_NAME"
+            | "INVALID_SNAPSHOT_NAME"
+            | "USAGE" => Self::Usage,
+            "PROCESS_EXITED" | "VMM_CRASHED" | "VMM_EXITED" | "VM_OUT_OF_MEMORY" => {
+                Self::VmmCrashed
             }
-            "PROCESS_EXITED" | "VMM_CRASHED" | "VMM_EXITED" => Self::VmmCrashed,
             "GUEST_PANICKED" => Self::GuestPanicked,
             "OUTPUT_CLOSED" => Self::OutputClosed,
             "BUG" | "INTERNAL" => Self::Bug,
-            "FIRECRACKER_NOT_EXECUTABLE"
+            "CGROUP_UNAVAILABLE"
+            | "FIRECRACKER_NOT_EXECUTABLE"
             | "FIRECRACKER_WRONG_ARCH"
             | "INVALID_STATE"
+            | "JAILER_NOT_EXECUTABLE"
+            | "JAILER_VERSION_MISMATCH"
+            | "JAILER_WRONG_ARCH"
+            | "JAIL_DIR_UNUSABLE"
+            | "JAIL_REQUIRED"
+            | "JAIL_UNAVAILABLE"
             | "KERNEL_EXISTS"
             | "KERNEL_STORE_UNSAFE"
             | "KERNEL_WRONG_ARCH"
             | "MEMORY_EXCEEDS_HOST"
             | "NO_CLIENT"
+            | "SNAPSHOT_EXISTS"
+            | "SNAPSHOT_IN_USE"
+            | "SNAPSHOT_IS_DIFF"
+            | "SNAPSHOT_IS_FULL"
+            | "SNAPSHOT_LARGE_BLOCKS"
+            | "SNAPSHOT_NOT_TRACKED"
+            | "SNAPSHOT_NO_SPACE"
+            | "SNAPSHOT_WRONG_ARCH"
+            | "SNAPSHOT_WRONG_BASE"
+            | "SNAPSHOT_WRONG_CPU"
+            | "SNAPSHOT_WRONG_FORMAT"
+            | "UID_IN_USE"
+            | "UID_RANGE_EXHAUSTED"
+            | "UID_RANGE_TAKEN"
             | "UNSAFE_DIRECTORY"
             | "VM_EXISTS" => Self::Conflict,
             code if code.ends_with("_NOT_FOUND") => Self::NotFound,

@@ -11,6 +11,7 @@ mod conformance;
 mod console;
 mod devices;
 mod faults;
+mod jail;
 mod lifecycle;
 mod live_changes;
 mod manager;
