@@ -6,6 +6,7 @@
 //! | function | variable | default |
 //! |---|---|---|
 //! | [`firecracker`] | `SMARTVM_FIRECRACKER` | `target/fixtures/firecracker` |
+//! | [`newer_firecracker`] | `SMARTVM_NEWER_FIRECRACKER` | none |
 //! | [`jailer`] | `SMARTVM_JAILER` | `target/fixtures/jailer` |
 //! | [`kernel_image`] | `SMARTVM_KERNEL_IMAGE` | `target/fixtures/kernel/vmlinuz` |
 //! | [`kernel_modules`] | `SMARTVM_KERNEL_MODULES` | `target/fixtures/kernel/modules` |
@@ -26,6 +27,14 @@ use std::path::{Path, PathBuf};
 #[track_caller]
 pub fn firecracker() -> PathBuf {
     fixture("SMARTVM_FIRECRACKER", "fixtures/firecracker")
+}
+
+/// Another Firecracker to try what the real one is too old for, if there is one. Nothing needs it,
+/// and none is fetched.
+#[must_use]
+#[track_caller]
+pub fn newer_firecracker() -> Option<PathBuf> {
+    given("SMARTVM_NEWER_FIRECRACKER").map(PathBuf::from)
 }
 
 /// The jailer of the same release.
@@ -86,15 +95,18 @@ pub fn command() -> PathBuf {
 
 #[track_caller]
 fn fixture(variable: &str, default: &str) -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "this is how xtask tells tests where files are")]
-    let given = std::env::var_os(variable);
-    match locate(given, default) {
+    match locate(given(variable), default) {
         Ok(path) => path,
         Err(path) => panic!(
             "{} does not exist: run `cargo xtask fixtures`, or name another in {variable}",
             path.display()
         ),
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is how xtask tells tests where files are")]
+fn given(variable: &str) -> Option<OsString> {
+    std::env::var_os(variable)
 }
 
 /// The file to use, or the one that is missing.

@@ -1,7 +1,7 @@
 //! The table of fields: all that Firecracker's bodies hold.
 //!
-//! Everything about a field's age is here and nowhere else. That each row is a field of a wire
-//! type, and each field of a wire type a row, is tested by `tests/capability`.
+//! Everything about a field's age is here and nowhere else. The conformance tests compare it with
+//! the specification, and each row with the wire types.
 
 use super::field::Field;
 use super::field::FieldKind::{self, Choice, Of, Plain};

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::Answer;
+
 /// What is quoted of a body in which no message was found.
 const QUOTE_LIMIT: usize = 512;
 
@@ -14,11 +16,20 @@ struct Fault {
     fault_message: String,
 }
 
+impl Answer {
+    /// Why Firecracker refused, in its own words, from any form that its refusals take; quoted as
+    /// it is where no form fits, at most 512 bytes of it. Never empty.
+    #[must_use]
+    pub fn fault_message(&self) -> String {
+        fault_message(&self.body)
+    }
+}
+
 /// The message in the body of a refusal.
 ///
 /// Firecracker's HTTP layer puts a raw newline into its JSON string, which is not JSON, and other
 /// servers answer anything: what holds no message is quoted as it is.
-pub(super) fn fault_message(body: &[u8]) -> String {
+fn fault_message(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let parsed = serde_json::from_str::<Fault>(&text)
         .or_else(|_| serde_json::from_str::<Fault>(&escape_controls(&text)));

@@ -7,7 +7,6 @@ use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::exchange_error::ExchangeError;
-use super::fault::fault_message;
 use super::link::{ExchangeFailure, Link};
 use super::request::encode;
 use super::{ApiClient, ApiError};
@@ -104,7 +103,7 @@ impl ApiClient {
         }
         Err(ApiError::Refused {
             status: answer.status,
-            fault_message: fault_message(&answer.body),
+            fault_message: answer.fault_message(),
             method,
             path: path.to_owned(),
         })

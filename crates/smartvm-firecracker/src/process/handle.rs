@@ -32,6 +32,8 @@ pub struct FirecrackerProcess {
     pub(super) socket_path: PathBuf,
     /// Until the API has answered; the kernel has few of them.
     pub(super) socket_watch: Mutex<Option<SocketWatch>>,
+    /// Whether it was started with `--enable-pci`.
+    pub(super) pci: bool,
     pub(super) identity: ProcessIdentity,
     pub(super) console: Console,
     pub(super) log: FirecrackerLog,

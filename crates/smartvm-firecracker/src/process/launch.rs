@@ -168,6 +168,7 @@ impl FirecrackerProcess {
             binary: binary.clone(),
             socket_path: spec.socket_path,
             socket_watch: Mutex::new(Some(socket_watch)),
+            pci: spec.enable_pci,
             identity,
             console: Console::new(console_output, input),
             log,

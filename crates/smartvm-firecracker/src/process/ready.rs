@@ -31,8 +31,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(1);
 const EXIT_GRACE: Duration = Duration::from_millis(250);
 
 impl FirecrackerProcess {
-    /// Waits until the API answers and returns a client on the connection that it answered on, which knows
-    /// the version that runs.
+    /// Waits until the API answers and returns a client on the connection that it answered on. The
+    /// client knows the version that runs and whether PCI is on.
     ///
     /// The end of the process is noticed at once. The socket may take 10 seconds, the first answer
     /// 5 more. Cancel safe; may be called again.
@@ -60,7 +60,7 @@ impl FirecrackerProcess {
         match version {
             Ok(version) => {
                 tracing::debug!(pid = self.identity.pid, %version, "Firecracker is ready");
-                Ok(client.with_version(version))
+                Ok(client.with_version(version).with_pci(self.pci))
             }
             Err(source @ ApiError::TimedOut { .. }) => Err(ReadyError::Unanswered { source }),
             // A process that ends closes its socket before its end can be seen.

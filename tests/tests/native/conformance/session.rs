@@ -20,6 +20,14 @@ pub(super) enum Expect {
     Refused(&'static str),
 }
 
+/// The program to try, and how.
+#[derive(Debug, Clone)]
+pub(super) struct Binary {
+    pub(super) path: PathBuf,
+    /// Whether it is started with `--enable-pci`.
+    pub(super) pci: bool,
+}
+
 /// A process in a directory of its own.
 pub(super) struct Session<'a> {
     pub(super) client: ApiClient,
@@ -30,7 +38,7 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) async fn start(binary: PathBuf, dir: PathBuf, record: &'a mut Record) -> Self {
+    pub(super) async fn start(binary: &Binary, dir: PathBuf, record: &'a mut Record) -> Self {
         fs_err::create_dir_all(&dir).unwrap();
         let socket_path = dir.join("api.sock");
         drop(fs_err::remove_file(&socket_path));
@@ -41,12 +49,12 @@ impl<'a> Session<'a> {
             log_level: None,
             log: None,
             metrics: None,
-            enable_pci: false,
+            enable_pci: binary.pci,
             console_capacity: 4096,
             die_with_parent: true,
         };
-        let binary = FirecrackerBinary::open(&binary).unwrap();
-        let process = FirecrackerProcess::launch(&binary, spec).await.unwrap();
+        let program = FirecrackerBinary::open(&binary.path).unwrap();
+        let process = FirecrackerProcess::launch(&program, spec).await.unwrap();
         let client = process.ready().await.unwrap();
         let version = client.known_version().unwrap().clone();
         Self { client, version, dir, process, record }
@@ -220,7 +228,7 @@ fn members(schema: &str, prefix: &str, value: &Value) -> Vec<(String, String)> {
             found.extend(members(schema, &format!("{prefix}/{index}"), item));
         }
     }
-    for (name, value) in value.as_object().unwrap_or(&serde_json::Map::new()) {
+    for (name, value) in value.as_object().into_iter().flatten() {
         let pointer = format!("{prefix}/{name}");
         let Some(field) = capability::Field::of(schema).find(|f| f.name == name) else { continue };
         found.push((format!("{schema}.{name}"), pointer.clone()));

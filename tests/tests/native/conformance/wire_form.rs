@@ -39,7 +39,7 @@ fn the_tables_of_the_client_are_those_of_the_specification() {
 /// The first version, as the specification's tables write it.
 fn short(since: capability::Since) -> String {
     let first = since.first().to_string();
-    first.strip_suffix(".0").map_or(first.clone(), str::to_owned)
+    first.strip_suffix(".0").unwrap_or(&first).to_owned()
 }
 
 #[test]
