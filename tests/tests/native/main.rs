@@ -7,9 +7,11 @@
 
 mod bad_input;
 mod command;
+mod conformance;
 mod console;
 mod devices;
 mod faults;
+mod jail;
 mod lifecycle;
 mod live_changes;
 mod manager;
