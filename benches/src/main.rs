@@ -1,7 +1,7 @@
 //! Benchmarks: what we promise, beside the same work done by hand.
 //!
-//! `cargo xtask bench api start jail memory` runs them with the real Firecracker. Every figure is a ratio
-//! within one run, its two sides measured alternately, because machines are noisy.
+//! `cargo xtask bench api start jail memory snapshot` runs them with the real Firecracker. Every figure
+//! is a ratio within one run, its two sides measured alternately, because machines are noisy.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -12,6 +12,7 @@ mod memory;
 mod sample;
 mod seed_way;
 mod setup;
+mod snapshot;
 mod start;
 
 use anyhow::bail;
@@ -19,15 +20,16 @@ use anyhow::bail;
 fn main() -> anyhow::Result<()> {
     let names: Vec<String> = std::env::args().skip(1).collect();
     if names.is_empty() {
-        bail!("name what to measure: api, start, jail, memory");
+        bail!("name what to measure: api, start, jail, memory, snapshot");
     }
     for name in names {
         match name.as_str() {
             "api" => api::run()?,
+            "snapshot" => snapshot::run()?,
             "start" => start::run()?,
             "jail" => jail::run()?,
             "memory" => memory::run()?,
-            other => bail!("no benchmark {other}; there are: api, start, jail, memory"),
+            other => bail!("no benchmark {other}; there are: api, start, jail, memory, snapshot"),
         }
     }
     Ok(())

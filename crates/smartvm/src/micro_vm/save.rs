@@ -331,6 +331,6 @@ fn is_out_of_space(error: &ApiError) -> bool {
 }
 
 fn full(draft: &Draft) -> SmartVmError {
-    let dir = draft.path().parent().unwrap_or(draft.path()).to_owned();
+    let dir = draft.path().parent().unwrap_or_else(|| draft.path()).to_owned();
     SnapshotError::from(CreateSnapshotError::Full { dir }).into()
 }

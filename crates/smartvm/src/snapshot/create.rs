@@ -236,7 +236,7 @@ fn check_blocks(dir: &Path) -> Result<(), CreateSnapshotError> {
     let mut block = u64::try_from(volume.f_bsize).unwrap_or(u64::MAX);
     /// `TMPFS_MAGIC` of `linux/magic.h`: in memory, huge pages are its blocks where it uses them.
     const TMPFS: i64 = 0x0102_1994;
-    if i64::try_from(volume.f_type).ok() == Some(TMPFS) {
+    if volume.f_type == TMPFS {
         block = fs_err::metadata(dir.join(files::MEMORY)).map_err(failed)?.blksize();
     }
     if block > PAGE {
@@ -262,7 +262,7 @@ fn check_space(
     let volume = rustix::fs::statvfs(draft.path()).map_err(|error| failed(error.into()))?;
     let available = volume.f_bavail.saturating_mul(volume.f_frsize);
     if needed > available {
-        let dir = draft.path().parent().unwrap_or(draft.path()).to_owned();
+        let dir = draft.path().parent().unwrap_or_else(|| draft.path()).to_owned();
         return Err(CreateSnapshotError::NoSpace { dir, needed, available });
     }
     Ok(())

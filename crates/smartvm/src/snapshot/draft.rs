@@ -9,9 +9,9 @@ use super::digest::Sha256Digest;
 use super::files;
 use super::manifest::{DriveContent, SnapshotKind, SnapshotManifest};
 use super::name::SnapshotName;
-use super::snapshot::{Snapshot, stamp_name};
 use super::stamp::{Stamp, Stamps};
 use super::store::{SnapshotStore, SnapshotStoreError};
+use super::stored::{Snapshot, stamp_name};
 
 /// The directory of a snapshot that has no name yet. Dropping it removes it.
 #[derive(Debug)]

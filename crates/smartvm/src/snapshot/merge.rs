@@ -11,8 +11,8 @@ use super::extents::{Extents, read_exact_at, write_all_at};
 use super::files;
 use super::manifest::{DriveContent, SnapshotKind};
 use super::name::SnapshotName;
-use super::snapshot::{Snapshot, Verify, VerifySnapshotError};
 use super::store::{SnapshotStore, SnapshotStoreError};
+use super::stored::{Snapshot, Verify, VerifySnapshotError};
 
 /// What one step copies.
 const STRIDE: usize = 1 << 20;

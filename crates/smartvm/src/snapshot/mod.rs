@@ -11,7 +11,7 @@
 //! ```
 //!
 //! `store` keeps them, `draft` makes one whole before it has a name, `manifest` and `read` say what
-//! one is, `compatible` and `snapshot` whether it can be loaded here and is what was saved, `merge`
+//! one is, `compatible` and `stored` whether it can be loaded here and is what was saved, `merge`
 //! makes a differential one full.
 
 mod compatible;
@@ -28,10 +28,10 @@ mod read;
 mod restore;
 #[cfg(test)]
 mod samples;
-mod snapshot;
 mod snapshot_error;
 mod stamp;
 mod store;
+mod stored;
 mod uffd;
 
 pub use compatible::{HostIdentity, IncompatibleSnapshot};
@@ -49,8 +49,8 @@ pub use read::ReadManifestError;
 pub(crate) use restore::RestorePlan;
 pub use restore::{MemoryBackend, RestoreVm, TooOld};
 pub use smartvm_firecracker::api::NetworkOverride;
-pub use snapshot::{Snapshot, Verify, VerifySnapshotError};
 pub use snapshot_error::SnapshotError;
 pub use store::{SnapshotStore, SnapshotStoreError};
+pub use stored::{Snapshot, Verify, VerifySnapshotError};
 pub(crate) use uffd::UffdHandler;
 pub use uffd::{GuestRegion, GuestRegions, ParseRegionsError, UffdError};

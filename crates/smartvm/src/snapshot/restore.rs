@@ -8,7 +8,7 @@ use smartvm_firecracker::api::NetworkOverride;
 
 use super::compatible::{HostIdentity, IncompatibleSnapshot};
 use super::name::SnapshotName;
-use super::snapshot::{Snapshot, Verify};
+use super::stored::{Snapshot, Verify};
 use crate::config::VmConfig;
 use crate::vm_id::VmId;
 

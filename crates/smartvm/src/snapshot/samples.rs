@@ -13,8 +13,8 @@ use super::files;
 use super::manifest::{
     DriveContent, FileDigest, SavedDrive, SnapshotKind, SnapshotManifest, SnapshotParent,
 };
-use super::snapshot::Snapshot;
 use super::store::SnapshotStore;
+use super::stored::Snapshot;
 use crate::config::VmConfig;
 
 pub(super) const PAGE: u64 = 4096;
@@ -70,10 +70,15 @@ pub(super) fn put(
     let memory = File::create(draft.path().join(files::MEMORY)).unwrap();
     memory.set_len(PAGES * PAGE).unwrap();
     for (page, byte) in pages {
-        write_all_at(memory.as_fd(), &[*byte; PAGE as usize], page * PAGE).unwrap();
+        write_all_at(memory.as_fd(), &page_of(*byte), page * PAGE).unwrap();
     }
     fs_err::write(draft.path().join(files::VMSTATE), name).unwrap();
     draft.make_drives_dir().unwrap();
     fs_err::write(draft.drive_path("rootfs"), format!("disk of {name}")).unwrap();
     draft.publish(manifest).unwrap()
+}
+
+/// A page filled with one byte.
+pub(super) fn page_of(byte: u8) -> Vec<u8> {
+    vec![byte; PAGE.try_into().unwrap()]
 }

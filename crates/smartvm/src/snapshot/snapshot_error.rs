@@ -5,8 +5,8 @@ use std::io;
 use super::compatible::IncompatibleSnapshot;
 use super::create::CreateSnapshotError;
 use super::restore::TooOld;
-use super::snapshot::VerifySnapshotError;
 use super::store::SnapshotStoreError;
+use super::stored::VerifySnapshotError;
 use super::uffd::UffdError;
 
 /// The error of making a snapshot and of restoring one.

@@ -16,7 +16,7 @@ use super::draft::Draft;
 use super::manifest::SnapshotParent;
 use super::name::{InvalidSnapshotName, SnapshotName};
 use super::read::ReadManifestError;
-use super::snapshot::Snapshot;
+use super::stored::Snapshot;
 use crate::home::{UnsafeDirectory, ensure_private_dir};
 
 /// Directories that are being filled or emptied begin with this; names of snapshots cannot.

@@ -1,14 +1,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::snapshot::samples::{PAGE, PAGES, put};
+use crate::snapshot::samples::{PAGE, PAGES, page_of, put};
 
 type Pages = Vec<(u64, u8)>;
 
 fn apply(memory: &mut [u8], pages: &Pages) {
     for (page, byte) in pages {
         let start = usize::try_from(page * PAGE).unwrap();
-        memory[start..start + PAGE as usize].fill(*byte);
+        memory[start..][..page_of(0).len()].fill(*byte);
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::snapshot::files;
 use crate::snapshot::samples::{manifest, put};
-use crate::snapshot::snapshot::Verify;
+use crate::snapshot::stored::Verify;
 
 fn store() -> (tempfile::TempDir, SnapshotStore) {
     let dir = tempfile::tempdir().unwrap();
