@@ -4,6 +4,7 @@
 //! [`failure::Failure`]; [`printer`] is the only place that prints, [`settings`]
 //! the only place that reads the environment.
 
+mod api;
 mod args;
 mod command;
 mod completions;

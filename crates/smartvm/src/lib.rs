@@ -27,7 +27,7 @@ pub use config::{
     NetworkInterfaceConfig, PmemConfig, RateLimiterConfig, ReadConfigError, RegisterModifierConfig,
     SerialConfig, TokenBucketConfig, VcpuFeaturesConfig, VmConfig, VmSpec, VsockConfig,
 };
-pub use home::{ClaimError, RuntimeDirError, SweepReport, UnsafeDirectory};
+pub use home::{ClaimError, FindVmError, FoundVm, RuntimeDirError, SweepReport, UnsafeDirectory};
 pub use lifecycle::{Call, InvalidState, LiveCall, VmState};
 pub use manager::{CleanupFailed, SmartVm};
 pub use micro_vm::{

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod api_verb;
 mod bad_input;
 mod command;
 mod console;

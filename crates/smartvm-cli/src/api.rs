@@ -1,0 +1,115 @@
+//! `smartvm api`: a request to a running VM's Firecracker, by hand.
+//!
+//! With `--json`, the answer is printed as Firecracker gave it, on one line; an answer without
+//! words prints nothing in either form.
+
+mod body;
+
+use clap::ValueEnum;
+use serde_json::Value;
+use smartvm::FoundVm;
+use smartvm_firecracker::{ApiClient, ApiError};
+
+use crate::exit_code::Exit;
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::run;
+use crate::settings::Settings;
+
+const AFTER_HELP: &str = "\
+The request goes to Firecracker as it is, past the `smartvm run` that owns the VM, which is not
+told. So a guest paused here still counts as running there (`Ctrl-] p` twice sets that right), a
+drive changed here is not the drive that a snapshot or a report knows of, and Firecracker finds
+files by the names that it has for them, below its own directory.
+
+The exit code is 0 when Firecracker did what it was asked, 1 when it refused, 3 when there is no
+such VM, 4 when the VM's owner has died.
+
+Examples:
+  smartvm api web GET /
+  smartvm api web GET /vm/config --json
+  smartvm api web PATCH /machine-config '{\"mem_size_mib\": 512}'
+  smartvm api web PUT /mmds @metadata.json
+  echo '{\"action_type\": \"FlushMetrics\"}' | smartvm api web PUT /actions -";
+
+/// Send a request to a running VM's Firecracker, and print the answer
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct ApiArgs {
+    /// The VM's id
+    vm: String,
+    /// What to do
+    #[arg(ignore_case = true)]
+    method: Method,
+    /// The resource, as /drives/rootfs
+    #[arg(value_parser = path)]
+    path: String,
+    /// The body: JSON, @FILE, or - for standard input
+    #[arg(value_name = "JSON|@FILE|-")]
+    body: Option<String>,
+}
+
+/// The methods that Firecracker knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "UPPER")]
+enum Method {
+    Get,
+    Put,
+    Patch,
+    Delete,
+}
+
+/// Finds the VM, makes the request, prints the answer.
+pub(crate) fn perform(
+    args: &ApiArgs,
+    settings: &Settings,
+    printer: Printer,
+) -> Result<Exit, Failure> {
+    let body = args.body.as_deref().map(body::read).transpose()?;
+    let vm = FoundVm::find(&settings.runtime_dir, &args.vm)
+        .map_err(|error| Failure::of(&error, error.code(), error.hint()))?;
+    if changes_state(args) {
+        printer.warning("the `smartvm run` that owns the VM is not told whether it is paused");
+    }
+    let answer = run::runtime()?.block_on(async {
+        let client = ApiClient::connect(&vm.socket_path())
+            .await
+            .map_err(|error| Failure::of(&error, error.code(), error.hint()))?;
+        request(&client, args, body)
+            .await
+            .map_err(|error| Failure::of(&error, error.code(), error.hint()))
+    })?;
+    match answer {
+        Some(answer) if printer.wants_json() => printer.data(&answer.to_string())?,
+        Some(answer) => printer.json(&answer)?,
+        None => printer.status("done"),
+    }
+    Ok(Exit::Ok)
+}
+
+async fn request(
+    client: &ApiClient,
+    args: &ApiArgs,
+    body: Option<Value>,
+) -> Result<Option<Value>, ApiError> {
+    // Firecracker says itself what is wrong with a request that has no body.
+    let body = body.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    match args.method {
+        Method::Get => client.get(&args.path).await.map(Some),
+        Method::Put => client.put(&args.path, &body).await.map(|()| None),
+        Method::Patch => client.patch(&args.path, &body).await.map(|()| None),
+        Method::Delete => client.delete(&args.path).await.map(|()| None),
+    }
+}
+
+/// Whether it pauses or resumes the guest behind its owner's back.
+fn changes_state(args: &ApiArgs) -> bool {
+    args.method == Method::Patch && args.path == "/vm"
+}
+
+fn path(text: &str) -> Result<String, String> {
+    if text.starts_with('/') && !text.contains(char::is_whitespace) {
+        return Ok(text.to_owned());
+    }
+    Err("a resource begins with `/` and has no spaces".to_owned())
+}
