@@ -49,7 +49,7 @@ pub(crate) fn requests(kernel: &Path) -> [(&'static str, String); 4] {
     ]
 }
 
-fn connect(socket: &Path) -> anyhow::Result<UnixStream> {
+pub(crate) fn connect(socket: &Path) -> anyhow::Result<UnixStream> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         match UnixStream::connect(socket) {

@@ -8,6 +8,7 @@
 //! * [`JailSpec`] has it do so under Firecracker's jailer, [`JailerBinary`].
 //! * [`Console`] is the guest's serial console, kept in bounded memory.
 //! * [`FirecrackerLog`] is its own log, [`Metrics`] what it counts.
+//! * [`capability`] knows what each version can do, and where it is defective.
 //! * [`ApiClient`] speaks HTTP on its Unix socket, with the wire types of [`api`].
 //!
 //! Nothing here is learnt by looking again at intervals: the process is watched through a pidfd,
@@ -16,6 +17,7 @@
 
 pub mod api;
 mod binary;
+pub mod capability;
 mod client;
 mod console;
 mod jailer;
@@ -28,7 +30,7 @@ mod version;
 pub use binary::{
     FirecrackerBinary, OpenBinaryError, ParseFormatError, ProbeVersionError, SnapshotFormat,
 };
-pub use client::{ApiClient, ApiError, ConnectError, ExchangeError};
+pub use client::{Answer, AnswerError, ApiClient, ApiError, ConnectError, ExchangeError};
 pub use console::{Console, ConsoleChunk, ConsoleReader, ConsoleRecording};
 pub use jailer::{
     BindMount, JailSpec, JailerBinary, OpenJailerError, ProbeJailerError, ResourceLimits,

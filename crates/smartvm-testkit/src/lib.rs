@@ -7,10 +7,12 @@
 mod eventually;
 pub mod fixtures;
 pub mod leak;
+mod tap;
 mod test_home;
 pub mod tiny_guest;
 
 pub use eventually::eventually;
 pub use leak::HostSnapshot;
+pub use tap::Tap;
 pub use test_home::TestHome;
 pub use tiny_guest::TinyGuest;

@@ -1,7 +1,7 @@
 //! The library and the command against the real Firecracker, with guests of a few bytes.
 //!
 //! Covers: the lifecycle, process death at every moment, bad input, recovery after `kill -9`, the
-//! console, the command. Needs `/dev/kvm` and root's rights on it, nothing of a Linux guest.
+//! console, devices and their changes, the command. Needs `/dev/kvm` and root's rights on it, nothing of a Linux guest.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -9,8 +9,10 @@ mod api_verb;
 mod bad_input;
 mod command;
 mod console;
+mod devices;
 mod faults;
 mod lifecycle;
+mod live_changes;
 mod manager;
 mod recovery;
 mod snapshots;

@@ -4,7 +4,7 @@
 //! bodies of `PUT` and `PATCH` are different types. An optional field that is `None` is left out
 //! of the body, so that Firecracker's default holds, or what was.
 //!
-//! Which version a field needs is told by [`crate::api`], and
+//! Which version a field needs is told by [`crate::capability`], and
 //! [`ApiClient`](crate::ApiClient) refuses a request before it is sent when the running
 //! Firecracker is too old for it. What a value may be is told by its type where one value decides
 //! ([`DeviceId`], [`GuestCid`], [`RegisterBitmap`]…); rules between several fields are left to

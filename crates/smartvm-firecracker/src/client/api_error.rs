@@ -1,9 +1,12 @@
-//! What can go wrong with a request, of whichever verb.
+//! What can become of a request, of whichever method.
 
-use std::io;
 use std::time::Duration;
 
-/// A request that Firecracker refused, or that was not answered.
+use super::exchange_error::ExchangeError;
+use crate::FirecrackerVersion;
+use crate::capability::{Method, Requirement};
+
+/// A request that was not made, that Firecracker refused, or that was not answered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiError {
@@ -15,15 +18,47 @@ pub enum ApiError {
         /// Firecracker's own words.
         fault_message: String,
         /// The request's method.
-        method: &'static str,
+        method: Method,
         /// The request's path.
         path: String,
+    },
+    /// The running Firecracker does not know the call or a field of it. Nothing was sent.
+    #[error("{method} {path}: {requirement}, and {running} is running")]
+    TooOld {
+        /// The request's method.
+        method: Method,
+        /// The request's path.
+        path: String,
+        /// What it does not know, and which versions do.
+        requirement: Requirement,
+        /// The version that is running.
+        running: FirecrackerVersion,
+    },
+    /// The call needs a Firecracker that was started with `--enable-pci`. Nothing was sent.
+    #[error("{method} {path} needs a Firecracker started with --enable-pci")]
+    NeedsPci {
+        /// The request's method.
+        method: Method,
+        /// The request's path.
+        path: String,
+    },
+    /// The body is longer than Firecracker takes. Nothing was sent.
+    #[error("{method} {path}: the body has {length} bytes, and Firecracker takes {limit}")]
+    TooLong {
+        /// The request's method.
+        method: Method,
+        /// The request's path.
+        path: String,
+        /// The body's length.
+        length: usize,
+        /// The longest that Firecracker takes.
+        limit: usize,
     },
     /// The request could not be put into words. Nothing was sent.
     #[error("could not compose {method} {path}")]
     Compose {
         /// The request's method.
-        method: &'static str,
+        method: Method,
         /// The request's path.
         path: String,
         /// What stands against it.
@@ -34,7 +69,7 @@ pub enum ApiError {
     #[error("{method} {path} got no usable answer")]
     Exchange {
         /// The request's method.
-        method: &'static str,
+        method: Method,
         /// The request's path.
         path: String,
         /// What happened on the socket.
@@ -45,7 +80,7 @@ pub enum ApiError {
     #[error("{method} {path} was not answered within {after:?}")]
     TimedOut {
         /// The request's method.
-        method: &'static str,
+        method: Method,
         /// The request's path.
         path: String,
         /// The client's deadline.
@@ -54,11 +89,21 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// Whether it is sure that nothing was done: Firecracker refused, or was not asked. Otherwise
+    /// what was asked may have been done, and Firecracker's end is the likely cause.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        !matches!(self, Self::Exchange { .. } | Self::TimedOut { .. })
+    }
+
     /// A stable name of the kind of failure.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "API_REFUSED",
+            Self::TooOld { .. } => "FIRECRACKER_TOO_OLD",
+            Self::NeedsPci { .. } => "FIRECRACKER_WITHOUT_PCI",
+            Self::TooLong { .. } => "API_REQUEST_TOO_LONG",
             Self::Compose { .. } => "API_REQUEST_INVALID",
             Self::Exchange { .. } => "SOCKET_REQUEST_FAILED",
             Self::TimedOut { .. } => "API_TIMEOUT",
@@ -74,28 +119,15 @@ impl ApiError {
                  socket"
                     .to_owned(),
             ),
+            Self::TooOld { requirement, .. } => Some(format!(
+                "use Firecracker {} or newer, or leave this out",
+                requirement.since.first()
+            )),
+            Self::NeedsPci { .. } => Some("start the VM with PCI on".to_owned()),
+            Self::TooLong { .. } => {
+                Some("start Firecracker with a higher --http-api-max-payload-size".to_owned())
+            }
             _ => None,
         }
     }
-}
-
-/// What went wrong on the socket.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ExchangeError {
-    /// The socket could not be connected to.
-    #[error("could not connect to the socket")]
-    Connect(#[source] io::Error),
-    /// The connection was closed or what came was not HTTP.
-    #[error("the exchange over HTTP failed")]
-    Http(#[source] hyper::Error),
-    /// The answer's body exceeds any that Firecracker sends.
-    #[error("the answer is longer than {limit} bytes")]
-    AnswerTooLarge {
-        /// The longest answer read, in bytes.
-        limit: usize,
-    },
-    /// The answer is not of the expected form.
-    #[error("the answer is not the expected JSON")]
-    Unexpected(#[source] serde_json::Error),
 }

@@ -1,110 +1,136 @@
-//! One HTTP connection and the exchange of one request for one answer on it.
+//! One connection and the exchange of one request for one answer on it.
 
-use std::future::{Future, poll_fn};
+use std::io;
+use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
-use std::pin::{Pin, pin};
-use std::task::Poll;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1::{Connection, SendRequest, handshake};
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-use super::ExchangeError;
+use super::answer::Answer;
+use super::exchange_error::ExchangeError;
+use super::prompt::wait_promptly;
 
-/// No answer of Firecracker comes near it; a body beyond it is not Firecracker's.
-const ANSWER_LIMIT: usize = 1 << 20;
+/// What most answers fit into; it grows for others.
+const BUFFER: usize = 4 << 10;
 
-type Body = Full<Bytes>;
-
-/// A connection whose protocol is driven by whoever makes a request, within that request.
+/// A connection on which no request is under way.
 ///
-/// There is no background task, so a request costs no wake-up on another thread. Dropping it
-/// closes the connection, which is what becomes of a request given up midway: the next answer on
-/// that connection would otherwise be taken for another request's.
+/// The protocol is spoken here rather than by an HTTP library: one request and one answer at a
+/// time need no task, no channel and no second wake-up, which is most of what a request would
+/// otherwise cost. For the same reason the runtime is asked to watch the socket only when an answer
+/// takes longer than usual.
+///
+/// Dropping it closes the connection, which is what becomes of a request given up midway: the next
+/// answer on that connection would otherwise be taken for another request's.
 #[derive(Debug)]
 pub(super) struct Link {
-    sender: SendRequest<Body>,
-    connection: Pin<Box<Connection<TokioIo<UnixStream>, Body>>>,
-}
-
-/// What Firecracker answered.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) body: Bytes,
+    /// Not blocking, and unknown to the runtime.
+    stream: StdStream,
+    received: Vec<u8>,
 }
 
 /// Why an exchange came to nothing.
+#[derive(Debug)]
 pub(super) enum ExchangeFailure {
     /// The connection was closed before a byte of the request was sent.
-    Unsent(Box<Request<Body>>),
+    Unsent(io::Error),
     /// The request may have been carried out.
     Failed(ExchangeError),
 }
 
 impl Link {
-    pub(super) async fn open(path: &Path) -> Result<Self, ExchangeError> {
-        let stream = UnixStream::connect(path).await.map_err(ExchangeError::Connect)?;
-        Self::over(stream).await
-    }
-
-    pub(super) async fn over(stream: UnixStream) -> Result<Self, ExchangeError> {
-        let (sender, connection) =
-            handshake(TokioIo::new(stream)).await.map_err(ExchangeError::Http)?;
-        Ok(Self { sender, connection: Box::pin(connection) })
+    pub(super) async fn open(path: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(path).await?.into_std()?;
+        Ok(Self { stream, received: Vec::with_capacity(BUFFER) })
     }
 
     /// Whether the connection can take a request, found without waiting: it notices that the
     /// other side closed it, or sent what nobody asked for.
-    pub(super) async fn is_usable(&mut self) -> bool {
-        let ended = poll_fn(|cx| Poll::Ready(self.connection.as_mut().poll(cx).is_ready())).await;
-        !ended && self.sender.is_ready()
+    pub(super) fn is_usable(&self) -> bool {
+        let mut byte = [0; 1];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        self.received.is_empty()
+            && rustix::net::recv(&self.stream, &mut byte, flags) == Err(Errno::AGAIN)
     }
 
-    /// Sends a request and reads the whole answer, at most [`ANSWER_LIMIT`] bytes of body.
+    /// Sends a request and reads the whole answer. The link comes back with it, unless Firecracker
+    /// closes it.
     pub(super) async fn exchange(
-        &mut self,
-        request: Request<Body>,
-    ) -> Result<Answer, ExchangeFailure> {
-        let Self { sender, connection } = self;
-        let mut exchange = pin!(async {
-            let answer = sender.try_send_request(request).await.map_err(|mut error| {
-                error.take_message().map_or_else(
-                    || ExchangeFailure::Failed(ExchangeError::Http(error.into_error())),
-                    |request| ExchangeFailure::Unsent(Box::new(request)),
-                )
-            })?;
-            let status = answer.status();
-            let body = read_body(answer.into_body()).await.map_err(ExchangeFailure::Failed)?;
-            Ok(Answer { status, body })
-        });
-        let mut connected = true;
-        loop {
-            tokio::select! {
-                biased;
-                outcome = &mut exchange => return outcome,
-                // Whatever ended the connection, the exchange is told of it.
-                _ = connection.as_mut(), if connected => connected = false,
+        mut self,
+        request: &[u8],
+    ) -> Result<(Answer, Option<Self>), ExchangeFailure> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let sent = match rustix::net::send(&self.stream, request, flags) {
+            Ok(sent) => sent,
+            Err(Errno::AGAIN) => 0,
+            Err(errno) => return Err(ExchangeFailure::Unsent(errno.into())),
+        };
+        if sent == request.len() {
+            wait_promptly(&self.stream);
+        }
+        let answer = self.finish(&request[sent..]).await.map_err(ExchangeFailure::Failed)?;
+        let kept = (!answer.closes).then_some(self);
+        Ok((answer, kept))
+    }
+
+    /// Sends the rest and reads the answer.
+    async fn finish(&mut self, rest: &[u8]) -> Result<Answer, ExchangeError> {
+        let sent = if rest.is_empty() { Ok(()) } else { self.send_slowly(rest).await };
+        let answer = match self.take_answer() {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) if sent.is_ok() => self.take_answer_slowly().await,
+            Ok(None) => Err(ExchangeError::Closed { received: self.received.len() }),
+            Err(error) => Err(error),
+        };
+        // An answer counts though it came before the whole request was read.
+        answer.map_err(|error| sent.map_or_else(ExchangeError::Socket, |()| error))
+    }
+
+    async fn send_slowly(&self, mut rest: &[u8]) -> io::Result<()> {
+        let watched = UnixStream::from_std(self.stream.try_clone()?)?;
+        while !rest.is_empty() {
+            watched.writable().await?;
+            match watched.try_write(rest) {
+                Ok(sent) => rest = &rest[sent..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
-}
 
-async fn read_body(body: Incoming) -> Result<Bytes, ExchangeError> {
-    let too_large = ExchangeError::AnswerTooLarge { limit: ANSWER_LIMIT };
-    // An announced length is refused before any of it is read.
-    if body.size_hint().lower() > ANSWER_LIMIT as u64 {
-        return Err(too_large);
+    async fn take_answer_slowly(&mut self) -> Result<Answer, ExchangeError> {
+        let watched = self.stream.try_clone().and_then(UnixStream::from_std);
+        let watched = watched.map_err(ExchangeError::Socket)?;
+        let whole = || self.take_answer().transpose().ok_or(io::ErrorKind::WouldBlock.into());
+        watched.async_io(Interest::READABLE, whole).await.map_err(ExchangeError::Socket)?
     }
-    match Limited::new(body, ANSWER_LIMIT).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large),
-        Err(error) => Err(match error.downcast::<hyper::Error>() {
-            Ok(error) => ExchangeError::Http(*error),
-            Err(other) => ExchangeError::Connect(std::io::Error::other(other)),
-        }),
+
+    /// Reads what is there; `None` when that is not a whole answer yet.
+    fn take_answer(&mut self) -> Result<Option<Answer>, ExchangeError> {
+        loop {
+            self.received.reserve(BUFFER);
+            let spare = rustix::buffer::spare_capacity(&mut self.received);
+            let ended = match rustix::net::recv(&self.stream, spare, RecvFlags::DONTWAIT) {
+                Ok((_, count)) => count == 0,
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(ExchangeError::Socket(errno.into())),
+            };
+            let parsed = Answer::parse(&self.received, ended).map_err(ExchangeError::Answer)?;
+            match parsed {
+                Some((answer, length)) => {
+                    self.received.drain(..length);
+                    return Ok(Some(answer));
+                }
+                None if ended => {
+                    return Err(ExchangeError::Closed { received: self.received.len() });
+                }
+                None => {}
+            }
+        }
     }
 }

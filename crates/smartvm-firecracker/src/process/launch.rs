@@ -51,6 +51,8 @@ pub struct LaunchSpec {
     pub log: Option<LogPipe>,
     /// Where Firecracker writes its metrics; without, it writes none.
     pub metrics: Option<MetricsPipe>,
+    /// Whether devices are on a PCI bus, since Firecracker 1.13; an older one ends at once.
+    pub enable_pci: bool,
     /// How many bytes of the guest's console are kept.
     pub console_capacity: usize,
     /// Whether the kernel kills Firecracker when this process is gone, however it ended.
@@ -304,6 +306,9 @@ fn arguments(spec: &LaunchSpec, socket: &OsStr, log: &str) -> Vec<OsString> {
         level.into(),
         "--show-level".into(),
     ];
+    if spec.enable_pci {
+        args.push("--enable-pci".into());
+    }
     if let Some(log) = &spec.log {
         if log.show_origin {
             args.push("--show-log-origin".into());

@@ -31,7 +31,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(1);
 const EXIT_GRACE: Duration = Duration::from_millis(250);
 
 impl FirecrackerProcess {
-    /// Waits until the API answers and returns a client on the connection that it answered on.
+    /// Waits until the API answers and returns a client on the connection that it answered on, which knows
+    /// the version that runs.
     ///
     /// The end of the process is noticed at once. The socket may take 10 seconds, the first answer
     /// 5 more. Cancel safe; may be called again.
@@ -59,7 +60,7 @@ impl FirecrackerProcess {
         match version {
             Ok(version) => {
                 tracing::debug!(pid = self.identity.pid, %version, "Firecracker is ready");
-                Ok(client)
+                Ok(client.with_version(version))
             }
             Err(source @ ApiError::TimedOut { .. }) => Err(ReadyError::Unanswered { source }),
             // A process that ends closes its socket before its end can be seen.

@@ -55,6 +55,7 @@ pub(crate) fn spec(dir: &Path, id: &str) -> LaunchSpec {
         log_level: None,
         log: None,
         metrics: None,
+        enable_pci: false,
         console_capacity: 4096,
         die_with_parent: true,
     }

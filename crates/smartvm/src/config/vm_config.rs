@@ -184,6 +184,8 @@ impl VmConfig {
 }
 
 #[cfg(test)]
+mod payloads;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use smartvm_firecracker::{FirecrackerBinary, FirecrackerVersion};
 
-use super::known_bad::{describe, describe_remedy, faults_of_firecracker, faults_of_jailer};
+use super::known_bad::{describe, describe_remedy, of_firecracker, of_jailer};
 use super::options::DoctorOptions;
 use super::report::{Check, Subject};
 use super::version_probe::{DEADLINE, probe};
@@ -42,11 +42,11 @@ fn check_programs(path: &Path) -> [Check; 2] {
 
 fn judge_firecracker(path: &Path, version: &FirecrackerVersion) -> Check {
     let found = format!("version {version} at {}", path.display());
-    let faults = faults_of_firecracker(version);
-    if faults.is_empty() {
+    let defects = of_firecracker(version);
+    if defects.is_empty() {
         FIRECRACKER.pass(found)
     } else {
-        FIRECRACKER.warn(format!("{found}; {}", describe(&faults)), describe_remedy(&faults))
+        FIRECRACKER.warn(format!("{found}; {}", describe(&defects)), describe_remedy(&defects))
     }
 }
 
@@ -68,16 +68,16 @@ fn check_jailer(firecracker: &Path, version: &FirecrackerVersion) -> Check {
 
 fn judge_jailer(path: &Path, own: &FirecrackerVersion, firecracker: &FirecrackerVersion) -> Check {
     let found = format!("version {own} at {}", path.display());
-    let faults = faults_of_jailer(own);
+    let defects = of_jailer(own);
     if own != firecracker {
         JAILER.warn(
             format!("{found}, but Firecracker is {firecracker}"),
             "install both from the same release",
         )
-    } else if faults.is_empty() {
+    } else if defects.is_empty() {
         JAILER.pass(found)
     } else {
-        JAILER.warn(format!("{found}; {}", describe(&faults)), describe_remedy(&faults))
+        JAILER.warn(format!("{found}; {}", describe(&defects)), describe_remedy(&defects))
     }
 }
 

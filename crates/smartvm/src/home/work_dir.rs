@@ -25,7 +25,7 @@ pub(crate) struct WorkDir {
 
 impl WorkDir {
     /// `path` as it is: Firecracker sees the host's files and runs as the user that we are.
-    pub(super) fn plain(path: PathBuf) -> Self {
+    pub(crate) fn plain(path: PathBuf) -> Self {
         Self { path }
     }
 

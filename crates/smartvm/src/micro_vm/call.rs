@@ -22,8 +22,7 @@ pub(super) async fn call<T>(
         },
         exit = process.exited() => return Err(SmartVmError::Exited { during, exit }),
     };
-    let broken = matches!(failed, ApiError::Exchange { .. } | ApiError::TimedOut { .. });
-    if !broken {
+    if failed.is_refusal() {
         return Err(SmartVmError::Api { call: during, source: failed });
     }
     // The connection broke: the process is dying as a rule, and then its exit says more.

@@ -170,3 +170,90 @@ fn suffixed(name: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     name.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::VmConfig;
+
+    /// A work directory with one drive, and the files behind it.
+    fn with_one_drive(dir: &Path) -> DeviceFiles {
+        let config = VmConfig::from_json(
+            r#"{"bootSource":{"kernelImagePath":"/k"},
+                "drives":[{"driveId":"data","pathOnHost":"/disk"}]}"#,
+        );
+        let spec = config.unwrap().validate().unwrap();
+        fs_err::create_dir(dir.join("drives")).unwrap();
+        fs_err::write(dir.join("drives/data-disk"), "former").unwrap();
+        fs_err::write(dir.join("new"), "new").unwrap();
+        DeviceFiles::of(&spec, WorkDir::plain(dir.to_owned()))
+    }
+
+    fn copy_of(path: PathBuf) -> Content {
+        let drive = DriveConfig { path_on_host: path, ..DriveConfig::default() };
+        Content::of_drive(&drive, true)
+    }
+
+    async fn swapped(dir: &Path, answer: Result<(), SmartVmError>) -> Result<(), SmartVmError> {
+        let mut files = with_one_drive(dir);
+        let swap = files.swap(DeviceKind::Drive, "data", copy_of(dir.join("new"))).await.unwrap();
+        assert_eq!(swap.name(), Path::new("drives/data-disk"));
+        files.conclude(swap, answer)
+    }
+
+    fn drives(dir: &Path) -> Vec<(String, String)> {
+        let entries = fs_err::read_dir(dir.join("drives")).unwrap().map(Result::unwrap);
+        let read = |entry: fs_err::DirEntry| {
+            let name = entry.file_name().into_string().unwrap();
+            (name, fs_err::read_to_string(entry.path()).unwrap())
+        };
+        entries.map(read).collect()
+    }
+
+    #[tokio::test]
+    async fn a_content_that_was_taken_stays_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        swapped(dir.path(), Ok(())).await.unwrap();
+        assert_eq!(drives(dir.path()), [("data-disk".into(), "new".into())]);
+    }
+
+    #[tokio::test]
+    async fn a_content_that_was_refused_gives_way_to_the_former() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = Err(SmartVmError::NoClient { call: "test" });
+        assert_eq!(swapped(dir.path(), refused).await.unwrap_err().code(), "NO_CLIENT");
+        assert_eq!(drives(dir.path()), [("data-disk".into(), "former".into())]);
+    }
+
+    #[tokio::test]
+    async fn a_content_that_cannot_be_copied_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = with_one_drive(dir.path());
+        let missing = copy_of(dir.path().join("missing"));
+        let failed = files.swap(DeviceKind::Drive, "data", missing).await.unwrap_err();
+        assert_eq!(failed.code(), "DRIVE_STAGING_FAILED");
+        let missing = copy_of(dir.path().join("missing"));
+        files.add(DeviceKind::Drive, "more", missing).await.unwrap_err();
+        assert_eq!(drives(dir.path()), [("data-disk".into(), "former".into())]);
+    }
+
+    #[tokio::test]
+    async fn a_plugged_device_has_its_content_until_it_is_unplugged_or_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = with_one_drive(dir.path());
+        let new = || copy_of(dir.path().join("new"));
+        let name = files.add(DeviceKind::Drive, "more", new()).await.unwrap();
+        assert_eq!(name, Path::new("drives/more-new"));
+        let twice = files.add(DeviceKind::Drive, "more", new()).await.unwrap_err();
+        assert_eq!(twice.code(), "DEVICE_EXISTS");
+        files.keep_if(DeviceKind::Drive, "more", Ok(())).unwrap();
+        assert_eq!(drives(dir.path()).len(), 2);
+        files.remove(DeviceKind::Drive, "more").unwrap();
+        assert_eq!(drives(dir.path()).len(), 1);
+
+        files.add(DeviceKind::Drive, "more", new()).await.unwrap();
+        let refused = Err(SmartVmError::NoClient { call: "test" });
+        files.keep_if(DeviceKind::Drive, "more", refused).unwrap_err();
+        assert_eq!(drives(dir.path()).len(), 1);
+    }
+}

@@ -98,6 +98,7 @@ pub(super) async fn bring_up(
         log_level: logger.and_then(|logger| logger.level).or(Some(LoggerConfig::DEFAULT_LEVEL)),
         log: Some(log),
         metrics: Some(metrics),
+        enable_pci: setup.spec.config().enable_pci,
         console_capacity: options.console_capacity,
         die_with_parent: true,
     };

@@ -20,6 +20,17 @@ impl ApiClient {
         self.patch(&format!("/drives/{}", change.drive_id), change).await
     }
 
+    /// Plugs a drive into the running guest (developer preview). The guest finds it when it scans
+    /// its PCI bus. Since 1.16, with `--enable-pci`.
+    ///
+    /// # Errors
+    /// When what backs it cannot be opened, the name is taken, or PCI is off.
+    pub async fn hotplug_drive(&self, drive: &Drive) -> Result<(), ApiError> {
+        let path = format!("/drives/{}", drive.drive_id);
+        self.admit_hotplug(&path)?;
+        self.put(&path, drive).await
+    }
+
     /// Unplugs a drive (developer preview). The guest must have given its PCI device up before;
     /// the root device cannot be unplugged. Since 1.16, with `--enable-pci`.
     ///

@@ -28,6 +28,20 @@ impl ApiClient {
         self.patch(&format!("/network-interfaces/{}", change.iface_id), change).await
     }
 
+    /// Plugs a network interface into the running guest (developer preview). The guest finds it when it scans
+    /// its PCI bus. Since 1.16, with `--enable-pci`.
+    ///
+    /// # Errors
+    /// When what backs it cannot be opened, the name is taken, or PCI is off.
+    pub async fn hotplug_network_interface(
+        &self,
+        network_interface: &NetworkInterface,
+    ) -> Result<(), ApiError> {
+        let path = format!("/network-interfaces/{}", network_interface.iface_id);
+        self.admit_hotplug(&path)?;
+        self.put(&path, network_interface).await
+    }
+
     /// Unplugs a network interface (developer preview). The guest must have given its PCI device up before;
     /// the root device cannot be unplugged. Since 1.16, with `--enable-pci`.
     ///

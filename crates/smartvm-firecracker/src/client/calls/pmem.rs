@@ -21,6 +21,17 @@ impl ApiClient {
         self.patch(&format!("/pmem/{}", change.id), change).await
     }
 
+    /// Plugs a persistent memory device into the running guest (developer preview). The guest finds it when it scans
+    /// its PCI bus. Since 1.16, with `--enable-pci`.
+    ///
+    /// # Errors
+    /// When what backs it cannot be opened, the name is taken, or PCI is off.
+    pub async fn hotplug_pmem(&self, pmem: &Pmem) -> Result<(), ApiError> {
+        let path = format!("/pmem/{}", pmem.id);
+        self.admit_hotplug(&path)?;
+        self.put(&path, pmem).await
+    }
+
     /// Unplugs a persistent memory device (developer preview). The guest must have given its PCI device up before;
     /// the root device cannot be unplugged. Since 1.16, with `--enable-pci`.
     ///
