@@ -5,10 +5,11 @@
 
 mod body;
 
+use std::time::Duration;
+
 use clap::ValueEnum;
-use serde_json::Value;
 use smartvm::FoundVm;
-use smartvm_firecracker::{ApiClient, ApiError};
+use smartvm_firecracker::{ApiClient, capability};
 
 use crate::exit_code::Exit;
 use crate::failure::Failure;
@@ -31,6 +32,9 @@ Examples:
   smartvm api web PATCH /machine-config '{\"mem_size_mib\": 512}'
   smartvm api web PUT /mmds @metadata.json
   echo '{\"action_type\": \"FlushMetrics\"}' | smartvm api web PUT /actions -";
+
+/// A person waits for it: longer than any request takes that a person makes by hand.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Send a request to a running VM's Firecracker, and print the answer
 #[derive(Debug, clap::Args)]
@@ -65,6 +69,7 @@ pub(crate) fn perform(
     settings: &Settings,
     printer: Printer,
 ) -> Result<Exit, Failure> {
+    let method = method(args)?;
     let body = args.body.as_deref().map(body::read).transpose()?;
     let vm = FoundVm::find(&settings.runtime_dir, &args.vm)
         .map_err(|error| Failure::of(&error, error.code(), error.hint()))?;
@@ -75,7 +80,9 @@ pub(crate) fn perform(
         let client = ApiClient::connect(&vm.socket_path())
             .await
             .map_err(|error| Failure::of(&error, error.code(), error.hint()))?;
-        request(&client, args, body)
+        client
+            .with_deadline(DEADLINE)
+            .request(method, &args.path, body.as_ref())
             .await
             .map_err(|error| Failure::of(&error, error.code(), error.hint()))
     })?;
@@ -87,19 +94,18 @@ pub(crate) fn perform(
     Ok(Exit::Ok)
 }
 
-async fn request(
-    client: &ApiClient,
-    args: &ApiArgs,
-    body: Option<Value>,
-) -> Result<Option<Value>, ApiError> {
-    // Firecracker says itself what is wrong with a request that has no body.
-    let body = body.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-    match args.method {
-        Method::Get => client.get(&args.path).await.map(Some),
-        Method::Put => client.put(&args.path, &body).await.map(|()| None),
-        Method::Patch => client.patch(&args.path, &body).await.map(|()| None),
-        Method::Delete => client.delete(&args.path).await.map(|()| None),
+/// The method for the library; an error when it takes no body and one was given.
+fn method(args: &ApiArgs) -> Result<capability::Method, Failure> {
+    let method = match args.method {
+        Method::Get => capability::Method::Get,
+        Method::Put => capability::Method::Put,
+        Method::Patch => capability::Method::Patch,
+        Method::Delete => capability::Method::Delete,
+    };
+    if args.body.is_some() && matches!(args.method, Method::Get | Method::Delete) {
+        return Err(Failure::new("USAGE", format!("{method} takes no body")));
     }
+    Ok(method)
 }
 
 /// Whether it pauses or resumes the guest behind its owner's back.

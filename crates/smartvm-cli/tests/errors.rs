@@ -204,6 +204,7 @@ fn a_request_to_no_vm_is_exit_code_3_and_one_that_is_wrong_is_exit_code_2() {
     for args in [
         &["api", "web", "POST", "/"][..],
         &["api", "web", "GET", "vm"],
+        &["api", "web", "GET", "/vm", "{}"],
         &["api", "web", "PUT", "/actions", "{nonsense"],
     ] {
         let wrong = run(dir.path(), args);
