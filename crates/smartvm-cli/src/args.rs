@@ -9,6 +9,7 @@ use crate::completions::CompletionsArgs;
 use crate::exit_code::Exit;
 use crate::kernel::KernelArgs;
 use crate::run::RunArgs;
+use crate::snapshot::SnapshotArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -85,6 +86,7 @@ pub(crate) enum Verb {
     Doctor,
     Api(ApiArgs),
     Kernel(KernelArgs),
+    Snapshot(SnapshotArgs),
     /// Print the versions of smartvm and of Firecracker
     #[command(after_help = crate::version::AFTER_HELP)]
     Version,

@@ -79,6 +79,7 @@ impl Exit {
             | "INSTANCE_ID_INVALID"
             | "INVALID_CONFIG"
             | "INVALID_KERNEL_NAME"
+            | "INVALID_SNAPSHOT_NAME"
             | "USAGE" => Self::Usage,
             "PROCESS_EXITED" | "VMM_CRASHED" | "VMM_EXITED" => Self::VmmCrashed,
             "GUEST_PANICKED" => Self::GuestPanicked,
@@ -92,6 +93,17 @@ impl Exit {
             | "KERNEL_WRONG_ARCH"
             | "MEMORY_EXCEEDS_HOST"
             | "NO_CLIENT"
+            | "SNAPSHOT_EXISTS"
+            | "SNAPSHOT_IN_USE"
+            | "SNAPSHOT_IS_DIFF"
+            | "SNAPSHOT_IS_FULL"
+            | "SNAPSHOT_LARGE_BLOCKS"
+            | "SNAPSHOT_NOT_TRACKED"
+            | "SNAPSHOT_NO_SPACE"
+            | "SNAPSHOT_WRONG_ARCH"
+            | "SNAPSHOT_WRONG_BASE"
+            | "SNAPSHOT_WRONG_CPU"
+            | "SNAPSHOT_WRONG_FORMAT"
             | "UNSAFE_DIRECTORY"
             | "VM_EXISTS"
             | "VM_NOT_STARTED"

@@ -66,6 +66,16 @@ impl Failure {
         }
     }
 
+    /// A failure that another process told us of, with a code that is stable there.
+    pub(crate) fn told(
+        code: String,
+        message: String,
+        causes: Vec<String>,
+        hint: Option<String>,
+    ) -> Self {
+        Self { exit: Exit::for_error_code(&code), code: Cow::Owned(code), message, causes, hint }
+    }
+
     /// A failure to write what was asked for. A closed pipe is not worth a message.
     pub(crate) fn writing_output(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {

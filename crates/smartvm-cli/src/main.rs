@@ -16,6 +16,7 @@ mod logging;
 mod printer;
 mod run;
 mod settings;
+mod snapshot;
 mod version;
 
 fn main() -> std::process::ExitCode {

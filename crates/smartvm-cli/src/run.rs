@@ -17,10 +17,12 @@ mod report;
 mod session;
 pub(crate) mod terminal;
 
+use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
-use smartvm::{MicroVm, SmartVm, VmConfig};
+use smartvm::control::ControlServer;
+use smartvm::{MicroVm, SmartVm, SmartVmError};
 use tokio::runtime::Runtime;
 
 pub(crate) use self::args::RunArgs;
@@ -42,11 +44,29 @@ pub(crate) fn perform(
     settings: &Settings,
     printer: Printer,
 ) -> Result<Exit, Failure> {
-    let file = args.report.as_deref().map(ReportFile::create).transpose()?;
+    let make = || {
+        let config = configuration::assemble(args, settings)?;
+        Ok(move |manager: &SmartVm| manager.create_vm(&config))
+    };
+    attend(make, args.report.as_deref(), args.no_stdin, settings, printer)
+}
+
+/// Starts the VM that `make` describes, and stays until it has ended.
+pub(crate) fn attend<Describe>(
+    make: impl FnOnce() -> Result<Describe, Failure>,
+    report_path: Option<&Path>,
+    no_stdin: bool,
+    settings: &Settings,
+    printer: Printer,
+) -> Result<Exit, Failure>
+where
+    Describe: FnOnce(&SmartVm) -> Result<MicroVm, SmartVmError>,
+{
+    let file = report_path.map(ReportFile::create).transpose()?;
     let mut report = RunReport::new();
     let runtime = runtime()?;
-    let outcome = configuration::assemble(args, settings).and_then(|config| {
-        runtime.block_on(own(config, args.no_stdin, settings, printer, &mut report))
+    let outcome = make().and_then(|describe| {
+        runtime.block_on(own(describe, no_stdin, settings, printer, &mut report))
     });
     runtime.shutdown_timeout(SHUTDOWN);
     report.note_outcome(&outcome);
@@ -70,7 +90,7 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
 
 /// Makes the VM, attends it and removes it, whatever happens in between.
 async fn own(
-    config: VmConfig,
+    describe: impl FnOnce(&SmartVm) -> Result<MicroVm, SmartVmError>,
     no_stdin: bool,
     settings: &Settings,
     printer: Printer,
@@ -80,11 +100,12 @@ async fn own(
         .map_err(|error| Failure::new("NO_SIGNALS", "failed to catch signals").caused_by(&error))?;
     let manager =
         SmartVm::new(settings.options()).map_err(|e| Failure::of(&e, e.code(), e.hint()))?;
-    let vm = manager.create_vm(&config).map_err(|e| Failure::of(&e, e.code(), e.hint()))?;
+    let vm = describe(&manager).map_err(|e| Failure::of(&e, e.code(), e.hint()))?;
     report.id = Some(vm.id().to_string());
     report.note_state(vm.state());
     let outcome = match start(&vm, &mut interrupts, report).await {
         Ok(None) => {
+            let _asked_from_outside = serve_control(&vm, printer);
             let mode = InputMode::choose(no_stdin);
             Session::new(&vm, mode, printer, report).attend(&mut interrupts).await
         }
@@ -99,6 +120,19 @@ async fn own(
             outcome
         }
         Ok(()) => outcome,
+    }
+}
+
+/// Lets `smartvm snapshot create` and the like reach the VM. It runs without that too.
+fn serve_control(vm: &MicroVm, printer: Printer) -> Option<ControlServer> {
+    match vm.serve_control() {
+        Ok(server) => Some(server),
+        // It may have ended already, and its directory with it.
+        Err(_) if !vm.state().is_live() => None,
+        Err(error) => {
+            printer.warning(&format!("the VM cannot be saved from outside: {error}"));
+            None
+        }
     }
 }
 

@@ -60,6 +60,13 @@ fn every_verb_has_help_with_examples() {
         &["kernel", "list"],
         &["kernel", "show"],
         &["kernel", "rm"],
+        &["snapshot"],
+        &["snapshot", "create"],
+        &["snapshot", "list"],
+        &["snapshot", "show"],
+        &["snapshot", "restore"],
+        &["snapshot", "rm"],
+        &["snapshot", "merge"],
         &["version"],
         &["completions"],
     ] {
@@ -71,7 +78,12 @@ fn every_verb_has_help_with_examples() {
 
 #[test]
 fn no_help_line_is_wider_than_a_narrow_terminal_with_room() {
-    for args in [&["--help"][..], &["run", "--help"], &["kernel", "import", "--help"]] {
+    for args in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["kernel", "import", "--help"],
+        &["snapshot", "restore", "--help"],
+    ] {
         for line in help(args).lines() {
             assert!(line.chars().count() <= 100, "{args:?}: {line}");
         }

@@ -1,5 +1,6 @@
 //! Snapshots of guests of a few bytes: made, loaded, refused, interrupted.
 
+mod command;
 mod damage;
 mod differential;
 mod failures;

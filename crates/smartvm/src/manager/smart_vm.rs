@@ -1,7 +1,7 @@
 //! The manager.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::registry::Registry;
@@ -97,8 +97,14 @@ impl SmartVm {
     /// # Errors
     /// `UNSAFE_DIRECTORY` when others may write to it.
     pub fn snapshots(&self) -> Result<SnapshotStore, SmartVmError> {
-        let dir = self.options.data_dir.join("snapshots");
+        let dir = Self::snapshots_dir(&self.options.data_dir);
         Ok(SnapshotStore::open(&dir).map_err(SnapshotError::from)?)
+    }
+
+    /// Where the snapshots of a data directory are.
+    #[must_use]
+    pub fn snapshots_dir(data_dir: &Path) -> PathBuf {
+        data_dir.join("snapshots")
     }
 
     fn create(

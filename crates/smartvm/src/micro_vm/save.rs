@@ -14,6 +14,7 @@ use super::handle::VmSetup;
 use crate::config::DriveSpec;
 use crate::home::{Access, WorkDir};
 use crate::lifecycle::VmState;
+use crate::manager::SmartVm;
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::{
     Circumstances, CreateSnapshot, CreateSnapshotError, Draft, DriveContent, FileDigest,
@@ -125,7 +126,7 @@ impl Subject<'_> {
         let drives = self.drives().await?;
         let captured = drives.iter().filter(|drive| drive.content == DriveContent::Captured);
         let captured: Vec<_> = captured.map(|drive| self.work_dir.host_path(&drive.path)).collect();
-        let store = self.setup.options.data_dir.join("snapshots");
+        let store = SmartVm::snapshots_dir(&self.setup.options.data_dir);
         let request = request.clone();
         let prepared =
             tokio::task::spawn_blocking(move || prepare(&request, &store, &vm, &captured));

@@ -128,9 +128,9 @@ impl RestorePlan {
         config.machine_config.track_dirty_pages = Some(request.track_dirty_pages);
         // They are the saved VM's own, which may run still, as other copies of it may.
         config.console_file = None;
-        config.logger.iter_mut().for_each(|logger| logger.log_path = None);
-        config.metrics = None;
         config.serial = None;
+        config.logger.iter_mut().for_each(|logger| logger.log_path = None);
+        config.metrics.iter_mut().for_each(|metrics| metrics.metrics_path = None);
         if let Some(vsock) = &mut config.vsock {
             vsock.uds_path = None;
         }

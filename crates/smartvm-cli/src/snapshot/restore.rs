@@ -1,0 +1,121 @@
+//! `smartvm snapshot restore`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use smartvm::snapshot::{MemoryBackend, NetworkOverride, RestoreVm, SnapshotName, Verify};
+use smartvm::{SmartVm, VmId};
+
+use crate::exit_code::Exit;
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::run;
+use crate::settings::Settings;
+
+/// Go on from a snapshot, with the guest's console on this terminal, until it ends
+///
+/// The VM works on private copies of the saved drives, so that any number of them can go on from
+/// one snapshot. Each believes the same things: random numbers, keys and addresses must be renewed
+/// inside before they count.
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("\
+Keys, signals and exit codes are those of `smartvm run`. The guest's shell does not know that it was
+away: press Enter to see its prompt.
+
+Examples:
+  smartvm snapshot restore web-ready
+  smartvm snapshot restore web-ready --id web-2 --tap eth0=tap2
+  smartvm snapshot restore web-ready --uffd --track-dirty-pages
+
+{}", Exit::table()))]
+pub(crate) struct RestoreArgs {
+    /// The snapshot
+    name: SnapshotName,
+    /// The VM's id [default: a random one]
+    #[arg(long, value_name = "ID")]
+    id: Option<VmId>,
+    /// Leave the guest paused; Ctrl-] p lets it go on
+    #[arg(long)]
+    paused: bool,
+    /// Give the guest its memory page by page through userfaultfd, instead of mapping the file
+    #[arg(long)]
+    uffd: bool,
+    /// Another TAP device for a network interface; may be repeated
+    #[arg(long = "tap", value_name = "IFACE=TAP")]
+    taps: Vec<Tap>,
+    /// Count what is written from here on, for a differential snapshot
+    #[arg(long)]
+    track_dirty_pages: bool,
+    /// Set the guest's clock to now (Firecracker 1.14.4)
+    #[arg(long)]
+    clock_realtime: bool,
+    /// Compare all files with what was saved, not only those that look changed
+    #[arg(long)]
+    verify: bool,
+    /// Try it on a processor that the guest was not saved on
+    #[arg(long)]
+    accept_other_cpu: bool,
+    /// Write a report of the run as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Give the guest no input, and leave the terminal's mode as it is
+    #[arg(long)]
+    no_stdin: bool,
+}
+
+/// `IFACE=TAP`.
+#[derive(Debug, Clone)]
+struct Tap(NetworkOverride);
+
+impl FromStr for Tap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (iface, tap) = text.split_once('=').ok_or("it has the form IFACE=TAP")?;
+        let iface_id =
+            iface.parse().map_err(|_| "an interface's name has letters, digits and _")?;
+        // IFNAMSIZ less its final zero.
+        if tap.is_empty() || tap.len() > 15 {
+            return Err("a TAP's name has 1 to 15 characters".to_owned());
+        }
+        Ok(Self(NetworkOverride { iface_id, host_dev_name: tap.to_owned() }))
+    }
+}
+
+/// Restores the guest and stays until it has ended.
+pub(super) fn perform(
+    args: &RestoreArgs,
+    settings: &Settings,
+    printer: Printer,
+) -> Result<Exit, Failure> {
+    let mut request = RestoreVm::new(args.name.clone());
+    request.id = args.id.clone();
+    request.resume = !args.paused;
+    request.backend = if args.uffd { MemoryBackend::Uffd } else { MemoryBackend::File };
+    request.network_overrides = args.taps.iter().map(|tap| tap.0.clone()).collect();
+    request.track_dirty_pages = args.track_dirty_pages;
+    request.clock_realtime = args.clock_realtime;
+    request.verify = if args.verify { Verify::Always } else { Verify::Changed };
+    request.accept_other_cpu = args.accept_other_cpu;
+    run::attend(
+        || Ok(|manager: &SmartVm| manager.restore_vm(request)),
+        args.report.as_deref(),
+        args.no_stdin,
+        settings,
+        printer,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tap_belongs_to_an_interface() {
+        let tap: Tap = "eth0=tap7".parse().unwrap();
+        assert_eq!((tap.0.iface_id.as_str(), tap.0.host_dev_name.as_str()), ("eth0", "tap7"));
+        for text in ["eth0", "eth0=", "=tap0", "et h0=tap0", "eth0=a-name-that-is-too-long"] {
+            assert!(text.parse::<Tap>().is_err(), "{text}");
+        }
+    }
+}
