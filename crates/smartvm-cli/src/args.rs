@@ -8,6 +8,7 @@ use crate::api::ApiArgs;
 use crate::completions::CompletionsArgs;
 use crate::exit_code::Exit;
 use crate::kernel::KernelArgs;
+use crate::metrics::MetricsArgs;
 use crate::run::RunArgs;
 use crate::snapshot::SnapshotArgs;
 
@@ -86,6 +87,7 @@ pub(crate) enum Verb {
     Doctor,
     Api(ApiArgs),
     Kernel(KernelArgs),
+    Metrics(MetricsArgs),
     Snapshot(SnapshotArgs),
     /// Print the versions of smartvm and of Firecracker
     #[command(after_help = crate::version::AFTER_HELP)]

@@ -13,6 +13,8 @@ mod exit_code;
 mod failure;
 mod kernel;
 mod logging;
+mod metrics;
+mod owner;
 mod printer;
 mod run;
 mod settings;

@@ -1,4 +1,4 @@
-//! `smartvm api`, and the files of `smartvm run`.
+//! `smartvm api`, `smartvm metrics`, and the files of `smartvm run`.
 
 use std::io::Write;
 use std::process::{Child, Stdio};
@@ -97,4 +97,24 @@ fn a_run_copies_console_log_and_metrics() {
     let metrics = fs_err::read_to_string(at("metrics.json")).unwrap();
     let last: Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
     assert!(last["put_api_requests"]["boot_source_count"].is_u64(), "{metrics}");
+}
+
+#[test]
+fn metrics_of_a_running_vm_come_from_its_owner() {
+    let bench = Bench::new();
+    let owner = running(&bench);
+    let metrics = |more: &[&str]| output(smartvm(&bench).args(["metrics", "tiny"]).args(more));
+    let (status, out, err) = metrics(&[]);
+    assert_eq!(status.status.code(), Some(0), "{err}");
+    assert!(out.lines().any(|line| line.starts_with("uart.write_count ")), "{out}");
+    let (_, out, _) = metrics(&["--json"]);
+    let first: Value = serde_json::from_str(&out).unwrap();
+    let count = &first["tiny"]["values"]["put_api_requests.actions_count"];
+    assert_eq!(count, &json!({ "kind": "counter", "value": 3 }), "at boot, and twice for us");
+    let (_, out, _) = metrics(&["--prometheus"]);
+    assert!(out.contains("smartvm_uart_write_count_total{vm=\"tiny\"} "), "{out}");
+    let (absent, _, err) = output(smartvm(&bench).args(["metrics", "other"]));
+    assert_eq!(absent.status.code(), Some(3), "{err}");
+    end(owner);
+    bench.smartvm.sweep().unwrap();
 }
