@@ -30,7 +30,7 @@ pub(crate) fn spawn(firecracker: &Path, socket: &Path) -> anyhow::Result<Child> 
         .spawn()?)
 }
 
-fn boot(socket: &Path, kernel: &Path) -> anyhow::Result<()> {
+pub(crate) fn boot(socket: &Path, kernel: &Path) -> anyhow::Result<()> {
     let mut stream = connect(socket)?;
     for (request, body) in requests(kernel) {
         exchange(&mut stream, request, &body)?;

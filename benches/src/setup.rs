@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use smartvm::{BootSourceConfig, MachineConfig, SmartVm, SmartVmOptions, VmConfig};
+use smartvm::{BootSourceConfig, JailMode, MachineConfig, SmartVm, SmartVmOptions, VmConfig};
 use smartvm_testkit::fixtures;
 use smartvm_testkit::tiny_guest::TinyGuest;
 use tempfile::TempDir;
@@ -23,10 +23,15 @@ impl Setup {
     }
 
     pub(crate) fn manager(&self) -> anyhow::Result<SmartVm> {
+        self.manager_with(JailMode::Off)
+    }
+
+    pub(crate) fn manager_with(&self, jail: JailMode) -> anyhow::Result<SmartVm> {
         Ok(SmartVm::new(SmartVmOptions {
             data_dir: self.home.path().join("data"),
             runtime_dir: self.home.path().join("run"),
             firecracker_binary_path: Some(self.firecracker.clone()),
+            jail,
             ..SmartVmOptions::default()
         })?)
     }

@@ -19,7 +19,7 @@ Examples:
   smartvm run --rootfs debian.ext4                boot it with that kernel
 
 Environment:
-  SMARTVM_DATA_DIR, SMARTVM_RUNTIME_DIR, SMARTVM_FIRECRACKER   as the flags
+  SMARTVM_DATA_DIR, SMARTVM_RUNTIME_DIR, SMARTVM_JAIL_DIR, SMARTVM_FIRECRACKER   as the flags
   SMARTVM_AGENT                                   the guest init that `kernel import` packs
   NO_COLOR                                        no colours";
 
@@ -58,6 +58,16 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) runtime_dir: Option<PathBuf>,
+    /// Where jails are made, on a file system that allows devices and programs [default: `jail` in
+    /// the data directory]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "SMARTVM_JAIL_DIR",
+        hide_env_values = true
+    )]
+    pub(crate) jail_dir: Option<PathBuf>,
     /// The Firecracker to run [default: the newest in the data directory, else the one on PATH]
     #[arg(
         long,

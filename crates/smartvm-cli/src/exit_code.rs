@@ -81,13 +81,22 @@ impl Exit {
             | "INVALID_KERNEL_NAME"
             | "INVALID_SNAPSHOT_NAME"
             | "USAGE" => Self::Usage,
-            "PROCESS_EXITED" | "VMM_CRASHED" | "VMM_EXITED" => Self::VmmCrashed,
+            "PROCESS_EXITED" | "VMM_CRASHED" | "VMM_EXITED" | "VM_OUT_OF_MEMORY" => {
+                Self::VmmCrashed
+            }
             "GUEST_PANICKED" => Self::GuestPanicked,
             "OUTPUT_CLOSED" => Self::OutputClosed,
             "BUG" | "INTERNAL" => Self::Bug,
-            "FIRECRACKER_NOT_EXECUTABLE"
+            "CGROUP_UNAVAILABLE"
+            | "FIRECRACKER_NOT_EXECUTABLE"
             | "FIRECRACKER_WRONG_ARCH"
             | "INVALID_STATE"
+            | "JAILER_NOT_EXECUTABLE"
+            | "JAILER_VERSION_MISMATCH"
+            | "JAILER_WRONG_ARCH"
+            | "JAIL_DIR_UNUSABLE"
+            | "JAIL_REQUIRED"
+            | "JAIL_UNAVAILABLE"
             | "KERNEL_EXISTS"
             | "KERNEL_STORE_UNSAFE"
             | "KERNEL_WRONG_ARCH"
@@ -104,6 +113,9 @@ impl Exit {
             | "SNAPSHOT_WRONG_BASE"
             | "SNAPSHOT_WRONG_CPU"
             | "SNAPSHOT_WRONG_FORMAT"
+            | "UID_IN_USE"
+            | "UID_RANGE_EXHAUSTED"
+            | "UID_RANGE_TAKEN"
             | "UNSAFE_DIRECTORY"
             | "VM_EXISTS"
             | "VM_NOT_STARTED"

@@ -10,6 +10,7 @@ mod drive;
 mod escape;
 mod guest_end;
 mod interrupts;
+mod jail;
 mod memory;
 mod orders;
 mod outcome;
@@ -103,7 +104,7 @@ async fn own(
     let vm = describe(&manager).map_err(|e| Failure::of(&e, e.code(), e.hint()))?;
     report.id = Some(vm.id().to_string());
     report.note_state(vm.state());
-    let outcome = match start(&vm, &mut interrupts, report).await {
+    let outcome = match start(&vm, &mut interrupts, printer, report).await {
         Ok(None) => {
             let _asked_from_outside = serve_control(&vm, printer);
             let mode = InputMode::choose(no_stdin);
@@ -140,6 +141,7 @@ fn serve_control(vm: &MicroVm, printer: Printer) -> Option<ControlServer> {
 async fn start(
     vm: &MicroVm,
     interrupts: &mut Interrupts,
+    printer: Printer,
     report: &mut RunReport,
 ) -> Result<Option<Exit>, Failure> {
     let mut interrupted = None;
@@ -166,6 +168,7 @@ async fn start(
         _ if interrupted.is_some() => Ok(interrupted.map(Interrupt::exit)),
         Ok(started) => {
             report.note_start(&started);
+            jail::tell(started.confinement.as_ref(), printer);
             Ok(None)
         }
         Err(error) => {

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `SMARTVM_DATA_DIR` | where kernels and downloads are kept | `--data-dir` |
 //! | `SMARTVM_RUNTIME_DIR` | where the files of running VMs are | `--runtime-dir` |
+//! | `SMARTVM_JAIL_DIR` | where jails are made | `--jail-dir` |
 //! | `SMARTVM_FIRECRACKER` | which Firecracker to use | `--firecracker` |
 //! | `SMARTVM_AGENT` | which guest init `kernel import` packs | `kernel import --init` |
 //! | `XDG_DATA_HOME`, `HOME` | the default data directory of a user who is not root | |
@@ -29,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     /// Where the files of running VMs are.
     pub(crate) runtime_dir: PathBuf,
+    /// Where jails are made, when that was said.
+    pub(crate) jail_dir: Option<PathBuf>,
     /// The Firecracker that was asked for.
     pub(crate) firecracker: Option<PathBuf>,
     /// `PATH`.
@@ -52,6 +55,7 @@ impl Settings {
         Ok(Self {
             data_dir: absolute(&data_dir)?,
             runtime_dir: absolute(global.runtime_dir.as_deref().unwrap_or(&defaults.runtime_dir))?,
+            jail_dir: global.jail_dir.as_deref().map(absolute).transpose()?,
             firecracker: global.firecracker.as_deref().map(absolute).transpose()?,
             path_var: variable("PATH"),
             agent: variable("SMARTVM_AGENT").map(PathBuf::from),
@@ -65,6 +69,7 @@ impl Settings {
             runtime_dir: self.runtime_dir.clone(),
             firecracker_binary_path: self.firecracker.clone(),
             path_var: self.path_var.clone(),
+            chroot_base_dir: self.jail_dir.clone(),
             ..SmartVmOptions::default()
         }
     }

@@ -33,7 +33,7 @@ pub use binary::{
 pub use client::{Answer, AnswerError, ApiClient, ApiError, ConnectError, ExchangeError};
 pub use console::{Console, ConsoleChunk, ConsoleReader, ConsoleRecording};
 pub use jailer::{
-    BindMount, JailSpec, JailerBinary, OpenJailerError, ProbeJailerError, ResourceLimits,
+    BindMount, JailSpec, JailerBinary, OpenJailerError, ProbeJailerError, ResourceLimits, end_jail,
 };
 pub use log::{FirecrackerLog, LogFile, LogLine, LogPipe, Severity};
 pub use metrics::{

@@ -11,6 +11,7 @@ mod config;
 pub mod control;
 pub mod doctor;
 mod home;
+mod jail;
 mod lifecycle;
 mod manager;
 mod micro_vm;
@@ -28,6 +29,11 @@ pub use config::{
     SerialConfig, TokenBucketConfig, VcpuFeaturesConfig, VmConfig, VmSpec, VsockConfig,
 };
 pub use home::{ClaimError, FindVmError, FoundVm, RuntimeDirError, SweepReport, UnsafeDirectory};
+pub use jail::{
+    CgroupConfig, CgroupError, ChrootBaseError, Confinement, IoLimit, JailConfig, JailMode,
+    JailerVersionError, MakeJailError, NotJailed, PlanJailError, ResourceLimitsConfig, UidRange,
+    UidRangeError,
+};
 pub use lifecycle::{Call, InvalidState, LiveCall, VmState};
 pub use manager::{CleanupFailed, SmartVm};
 pub use micro_vm::{

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 
+use crate::jail::{JailMode, UidRange};
+
 /// The settings of a [`SmartVm`](crate::SmartVm); the JSON form has the same names in camelCase.
 ///
 /// ```
@@ -42,6 +44,24 @@ pub struct SmartVmOptions {
     /// by default. It is then renamed to the same name with `.1` behind it, over the one before: at
     /// most twice as much is on the disk.
     pub output_file_limit: u64,
+    /// Whether VMs are jailed: run by Firecracker's jailer, each as a user of its own. Default: when
+    /// this process is root's.
+    pub jail: JailMode,
+    /// The users that jailed VMs are. Default: 1900000000 to 1900065535.
+    pub uid_range: UidRange,
+    /// Where jails are made: on a file system that is mounted neither `nodev` nor `noexec`, best
+    /// the one that drives are on. Default: `<dataDir>/jail`.
+    pub chroot_base_dir: Option<PathBuf>,
+    /// The jailer. Default: the one beside Firecracker, else the one on [`path_var`](Self::path_var).
+    pub jailer_binary_path: Option<PathBuf>,
+}
+
+impl SmartVmOptions {
+    /// Where jails are made.
+    #[must_use]
+    pub fn chroot_base(&self) -> PathBuf {
+        self.chroot_base_dir.clone().unwrap_or_else(|| self.data_dir.join("jail"))
+    }
 }
 
 impl Default for SmartVmOptions {
@@ -59,6 +79,10 @@ impl Default for SmartVmOptions {
             path_var: None,
             console_capacity: 64 * 1024,
             output_file_limit: 8 * 1024 * 1024,
+            jail: JailMode::default(),
+            uid_range: UidRange::default(),
+            chroot_base_dir: None,
+            jailer_binary_path: None,
         }
     }
 }

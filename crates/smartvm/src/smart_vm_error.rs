@@ -11,6 +11,7 @@ use smartvm_images::StageDriveError;
 
 use crate::config::{InvalidConfig, ReadConfigError};
 use crate::home::{ClaimError, RuntimeDirError, UnsafeDirectory};
+use crate::jail::{JailerVersionError, MakeJailError, PlanJailError};
 use crate::lifecycle::{Call, InvalidState};
 use crate::preflight::PreflightError;
 use crate::snapshot::SnapshotError;
@@ -61,6 +62,20 @@ pub enum SmartVmError {
     /// There is no Firecracker to run.
     #[error(transparent)]
     Binary(#[from] OpenBinaryError),
+    /// The VM cannot be jailed here.
+    #[error(transparent)]
+    PlanJail(#[from] PlanJailError),
+    /// The jailer is not the one of this Firecracker.
+    #[error(transparent)]
+    JailerVersion(#[from] JailerVersionError),
+    /// The VM's jail could not be made.
+    #[error("cannot make a jail for VM {id}")]
+    MakeJail {
+        /// The VM.
+        id: VmId,
+        /// What went wrong.
+        source: MakeJailError,
+    },
     /// Firecracker could not be started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
@@ -164,6 +179,9 @@ impl SmartVmError {
             | Self::Claim(ClaimError::Io { .. }) => "RUNTIME_DIR_FAILED",
             Self::Exists { .. } | Self::Claim(_) => "VM_EXISTS",
             Self::Binary(error) => error.code(),
+            Self::PlanJail(error) => error.code(),
+            Self::JailerVersion(error) => error.code(),
+            Self::MakeJail { source, .. } => source.code(),
             Self::Launch(error) => error.code(),
             // The same to a caller, whichever step it died in.
             Self::Ready(ReadyError::Exited { .. }) => "VMM_EXITED",
@@ -194,6 +212,9 @@ impl SmartVmError {
                 Some("choose another id, or stop the VM that has it".to_owned())
             }
             Self::Binary(error) => error.hint(),
+            Self::PlanJail(error) => error.hint(),
+            Self::JailerVersion(error) => error.hint(),
+            Self::MakeJail { source, .. } => source.hint(),
             Self::Launch(error) => error.hint(),
             Self::Ready(error) => error.hint(),
             Self::Drive(error) => error.hint(),

@@ -48,7 +48,7 @@ fn run(line: &str) -> Run {
 fn boot(home: &TestHome, mut smartvm: Command, line: &str) -> Run {
     let errors = home.path().join("errors");
     let mut child = smartvm
-        .args(["run", "--memory", "256", "--boot-args", BOOT_ARGS, "--rootfs"])
+        .args(["run", "--no-jail", "--memory", "256", "--boot-args", BOOT_ARGS, "--rootfs"])
         .arg(fixtures::rootfs_ext4())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

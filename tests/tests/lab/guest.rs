@@ -6,7 +6,8 @@ use std::time::Duration;
 use smartvm::firecracker::{Console, ConsoleReader};
 use smartvm::images::{ImportKernel, KernelStore, StoredKernel};
 use smartvm::{
-    BootSourceConfig, DriveConfig, MachineConfig, MicroVm, SmartVm, SmartVmOptions, VmConfig,
+    BootSourceConfig, DriveConfig, JailMode, MachineConfig, MicroVm, SmartVm, SmartVmOptions,
+    VmConfig,
 };
 use smartvm_testkit::{TestHome, fixtures};
 
@@ -38,6 +39,7 @@ impl Lab {
             runtime_dir: home.runtime_dir().to_owned(),
             firecracker_binary_path: Some(fixtures::firecracker()),
             console_capacity: 1 << 20,
+            jail: JailMode::Off,
             ..SmartVmOptions::default()
         })
         .unwrap();

@@ -28,7 +28,7 @@ pub(crate) fn run(bench: &Bench, guest: &TinyGuest) -> Command {
     let kernel = bench.file("guest");
     guest.write_to(&kernel).unwrap();
     let mut command = smartvm(bench);
-    command.args(["run", "--memory", "32", "--id", "tiny", "--kernel"]).arg(kernel);
+    command.args(["run", "--no-jail", "--memory", "32", "--id", "tiny", "--kernel"]).arg(kernel);
     command.stdin(Stdio::null());
     command
 }

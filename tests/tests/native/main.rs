@@ -8,9 +8,11 @@
 mod api_verb;
 mod bad_input;
 mod command;
+mod conformance;
 mod console;
 mod devices;
 mod faults;
+mod jail;
 mod lifecycle;
 mod live_changes;
 mod manager;

@@ -20,7 +20,7 @@ fn run_command(bench: &Bench, id: &str) -> Child {
     let disk = bench.file("disk");
     fs_err::write(&disk, vec![3; 1 << 20]).unwrap();
     Command::new(fixtures::command())
-        .args(["run", "--memory", "32", "--id", id, "--kernel"])
+        .args(["run", "--no-jail", "--memory", "32", "--id", id, "--kernel"])
         .arg(kernel)
         .arg("--rootfs")
         .arg(disk)

@@ -18,11 +18,11 @@ use crate::support::{Bench, drive};
 /// How long a guest may take to answer.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-fn name(text: &str) -> SnapshotName {
+pub(crate) fn name(text: &str) -> SnapshotName {
     text.parse().unwrap()
 }
 
-fn full(text: &str) -> CreateSnapshot {
+pub(crate) fn full(text: &str) -> CreateSnapshot {
     CreateSnapshot::full(name(text))
 }
 
@@ -37,12 +37,12 @@ async fn echoes(console: &Console, text: &str) {
     }
 }
 
-async fn runs(vm: &MicroVm) {
+pub(crate) async fn runs(vm: &MicroVm) {
     echoes(&vm.console().unwrap(), vm.id().as_str()).await;
 }
 
 /// A running guest that answers, with a drive that it may write to and one that it may not.
-async fn guest(bench: &Bench) -> MicroVm {
+pub(crate) async fn guest(bench: &Bench) -> MicroVm {
     let mut config = bench.config(&TinyGuest::echoes());
     let (own, shared) = (bench.file("own"), bench.file("shared"));
     fs_err::write(&own, vec![1; 64 << 10]).unwrap();

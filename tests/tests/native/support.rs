@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use smartvm::{
-    BootSourceConfig, DriveConfig, MachineConfig, MicroVm, SmartVm, SmartVmError, SmartVmOptions,
-    VmConfig,
+    BootSourceConfig, DriveConfig, JailMode, MachineConfig, MicroVm, SmartVm, SmartVmError,
+    SmartVmOptions, VmConfig,
 };
 use smartvm_testkit::tiny_guest::TinyGuest;
 use smartvm_testkit::{TestHome, fixtures};
@@ -27,6 +27,8 @@ impl Bench {
             data_dir: home.data_dir().to_owned(),
             runtime_dir: home.runtime_dir().to_owned(),
             firecracker_binary_path: Some(fixtures::firecracker()),
+            // What is not about jails is tested without: it takes half the time.
+            jail: JailMode::Off,
             ..SmartVmOptions::default()
         };
         change(&mut options);

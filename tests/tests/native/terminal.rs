@@ -39,7 +39,7 @@ impl OnTerminal {
         let mut child = Command::new("setsid")
             .args(["--ctty", "--wait"])
             .arg(fixtures::command())
-            .args(["run", "--memory", "32", "--id", "tiny", "--kernel"])
+            .args(["run", "--no-jail", "--memory", "32", "--id", "tiny", "--kernel"])
             .arg(kernel)
             .arg("--firecracker")
             .arg(fixtures::firecracker())

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::drive::DriveArg;
+use super::jail::JailArgs;
 use super::memory::MemoryMib;
 use crate::exit_code::Exit;
 
@@ -23,6 +24,10 @@ Console:
 Drives:
   --drive PATH[:ro|:rw][,id=NAME], read from its end. A writable drive is a private copy that
   goes with the VM, so that the image stays as it is; --persistent writes to the image itself.
+
+Jail:
+  Run by root, Firecracker becomes a user of its own, in a directory of its own, in a PID namespace
+  of its own. --no-jail turns that off.
 
 Examples:
   smartvm run --rootfs debian.ext4
@@ -88,4 +93,6 @@ pub(crate) struct RunArgs {
     /// Give the guest no input, and leave the terminal's mode as it is
     #[arg(long)]
     pub(super) no_stdin: bool,
+    #[command(flatten)]
+    pub(super) jail: JailArgs,
 }

@@ -46,6 +46,7 @@ pub(super) fn assemble(args: &RunArgs, settings: &Settings) -> Result<VmConfig, 
     boot_source(args, settings, &mut config)?;
     drives(args, &mut config.drives)?;
     copies(args, &mut config)?;
+    args.jail.apply(&mut config)?;
     Ok(config)
 }
 

@@ -25,6 +25,8 @@ pub(super) enum Reason {
 pub(super) enum Verdict {
     /// Firecracker died.
     Crashed,
+    /// It was killed for using more memory than its limit.
+    OutOfMemory,
     /// The guest's kernel panicked.
     Panicked,
     /// Something other than the guest ended it.
@@ -38,6 +40,7 @@ impl Verdict {
     pub(super) fn new(cause: Option<EndCause>, panicked: bool, reason: Option<Reason>) -> Self {
         match reason {
             _ if matches!(cause, Some(EndCause::Crashed | EndCause::MemoryLost)) => Self::Crashed,
+            _ if cause == Some(EndCause::OutOfMemory) => Self::OutOfMemory,
             _ if panicked => Self::Panicked,
             Some(reason) => Self::Ended(reason),
             None => Self::GuestEnded,
@@ -53,6 +56,11 @@ impl Verdict {
     pub(super) fn into_result(self, end: Option<&VmEnd>) -> Result<Exit, Failure> {
         match self {
             Self::Crashed => Err(crashed(end)),
+            Self::OutOfMemory => Err(Failure::new(
+                "VM_OUT_OF_MEMORY",
+                "the kernel ended the VM: it used more memory than its jail's limit",
+            )
+            .with_hint("raise --memory-max above --memory and what Firecracker needs itself")),
             Self::Panicked => Err(Failure::new("GUEST_PANICKED", "the guest's kernel panicked")),
             Self::Ended(Reason::Interrupt(interrupt)) => Ok(interrupt.exit()),
             Self::Ended(_) | Self::GuestEnded => Ok(Exit::Ok),
@@ -65,7 +73,10 @@ impl Verdict {
             Self::GuestEnded => Some("the guest ended"),
             Self::Ended(Reason::PoweredDown) => Some("the guest powered down"),
             Self::Ended(Reason::Key | Reason::Interrupt(_)) => Some("the guest was ended"),
-            Self::Ended(Reason::OutputFailed) | Self::Crashed | Self::Panicked => None,
+            Self::Ended(Reason::OutputFailed)
+            | Self::Crashed
+            | Self::OutOfMemory
+            | Self::Panicked => None,
         }
     }
 }
@@ -107,6 +118,7 @@ mod tests {
     fn a_crash_outranks_a_panic_and_a_panic_outranks_who_asked() {
         let reason = Some(Reason::Interrupt(Interrupt::Int));
         assert_eq!(exit(EndCause::Crashed, true, reason), Exit::VmmCrashed);
+        assert_eq!(exit(EndCause::OutOfMemory, false, reason), Exit::VmmCrashed);
         assert_eq!(exit(EndCause::GuestEnded, true, None), Exit::GuestPanicked);
         assert_eq!(exit(EndCause::Stopped, true, reason), Exit::GuestPanicked);
     }

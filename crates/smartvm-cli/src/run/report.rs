@@ -9,6 +9,8 @@
 //! | `startedAtUnixMs` | when the command began |
 //! | `states` | every state the VM was in: `[{"state":"running","atMs":31.2},…]` |
 //! | `startMs`, `startSteps` | what the start took: `[{"step":"…","ms":1.5},…]`; null, empty |
+//! | `confinement` | `{"kind":"jailed","uid":…,"gid":…,"root":"…","cgroup":null}` or
+//! `{"kind":"notJailed","reason":"not-root"}`; null before the start |
 //! | `stop` | `{"endedBy":"ctrl-alt-del","ms":812.0}` when it was stopped, else null |
 //! | `end` | `{"cause":"guest-ended","exitCode":0,"signal":null,"meaning":"…"}` or null |
 //! | `kernelPanicked`, `poweredDown` | what the console said |
@@ -20,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use smartvm::{StartReport, StopReport, VmEnd, VmState};
+use smartvm::{Confinement, StartReport, StopReport, VmEnd, VmState};
 
 use crate::exit_code::Exit;
 use crate::failure::Failure;
@@ -35,6 +37,7 @@ pub(super) struct RunReport {
     states: Vec<StateAt>,
     start_ms: Option<f64>,
     start_steps: Vec<Step>,
+    confinement: Option<Confinement>,
     stop: Option<Stop>,
     end: Option<End>,
     pub(super) kernel_panicked: bool,
@@ -86,6 +89,7 @@ impl RunReport {
             states: Vec::new(),
             start_ms: None,
             start_steps: Vec::new(),
+            confinement: None,
             stop: None,
             end: None,
             kernel_panicked: false,
@@ -108,6 +112,7 @@ impl RunReport {
         self.start_ms = Some(milliseconds(start.total));
         let steps = start.steps.iter().map(|(step, took)| Step { step, ms: milliseconds(*took) });
         self.start_steps = steps.collect();
+        self.confinement.clone_from(&start.confinement);
     }
 
     pub(super) fn note_stop(&mut self, stop: &StopReport) {

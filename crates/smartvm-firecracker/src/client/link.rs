@@ -105,7 +105,8 @@ impl Link {
     async fn take_answer_slowly(&mut self) -> Result<Answer, ExchangeError> {
         let watched = self.stream.try_clone().and_then(UnixStream::from_std);
         let watched = watched.map_err(ExchangeError::Socket)?;
-        let whole = || self.take_answer().transpose().ok_or(io::ErrorKind::WouldBlock.into());
+        let whole =
+            || self.take_answer().transpose().ok_or_else(|| io::ErrorKind::WouldBlock.into());
         watched.async_io(Interest::READABLE, whole).await.map_err(ExchangeError::Socket)?
     }
 

@@ -136,7 +136,7 @@ impl WatchedChild {
 
 /// Blocks until a descriptor is readable, as a pidfd is once its process ended. False when it is
 /// not by then.
-pub(super) fn wait_readable(fd: BorrowedFd<'_>, patience: Duration) -> bool {
+pub(crate) fn wait_readable(fd: BorrowedFd<'_>, patience: Duration) -> bool {
     let Ok(patience) = Timespec::try_from(patience) else { return false };
     loop {
         match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&patience)) {

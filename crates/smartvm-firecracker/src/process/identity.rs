@@ -1,7 +1,7 @@
 //! A process as a record knows it, to be found again by another process.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -59,23 +59,7 @@ impl ProcessIdentity {
     /// # Errors
     /// When it may not be killed, or is not gone after a second.
     pub fn kill(&self) -> io::Result<bool> {
-        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
-            return Ok(false);
-        };
-        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(pidfd) => pidfd,
-            Err(Errno::SRCH) => return Ok(false),
-            Err(errno) => return Err(errno.into()),
-        };
-        // Only now: what the pidfd means cannot change any more.
-        if !self.matches()? {
-            return Ok(false);
-        }
-        match pidfd_send_signal(&pidfd, Signal::KILL) {
-            Ok(()) => {}
-            Err(Errno::SRCH) => return Ok(false),
-            Err(errno) => return Err(errno.into()),
-        }
+        let Some(pidfd) = self.send_kill()? else { return Ok(false) };
         if wait_readable(pidfd.as_fd(), DYING_PATIENCE) {
             Ok(true)
         } else {
@@ -83,6 +67,28 @@ impl ProcessIdentity {
                 io::ErrorKind::TimedOut,
                 format!("process {} is not gone {DYING_PATIENCE:?} after it was killed", self.pid),
             ))
+        }
+    }
+
+    /// Kills the process if it is still this one, without waiting. None when it was not there any
+    /// more.
+    pub(crate) fn send_kill(&self) -> io::Result<Option<OwnedFd>> {
+        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
+            return Ok(None);
+        };
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => pidfd,
+            Err(Errno::SRCH) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        };
+        // Only now: what the pidfd means cannot change any more.
+        if !self.matches()? {
+            return Ok(None);
+        }
+        match pidfd_send_signal(&pidfd, Signal::KILL) {
+            Ok(()) => Ok(Some(pidfd)),
+            Err(Errno::SRCH) => Ok(None),
+            Err(errno) => Err(errno.into()),
         }
     }
 

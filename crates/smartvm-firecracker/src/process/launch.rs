@@ -17,7 +17,7 @@ use super::{FirecrackerProcess, ProcessIdentity};
 use crate::FirecrackerBinary;
 use crate::api::LogLevel;
 use crate::console::{Console, Output};
-use crate::jailer::{self, JailSpec, STDERR_FIFO, make_stderr_fifo};
+use crate::jailer::{self, GUARD, GUARD_IDENTITY, JailSpec, STDERR_FIFO, make_stderr_fifo};
 use crate::log::{self, LogPipe, LogSources};
 use crate::metrics::{self, MetricsPipe};
 
@@ -29,9 +29,6 @@ const INSTANCE_ID_LIMIT: usize = 64;
 
 /// As much of the log as is kept, in bytes.
 pub(super) const LOG_CAPACITY: usize = 16 * 1024;
-
-/// The program in a jail's directory that the jail lives and dies with.
-const GUARD: &str = "guard";
 
 /// How to start Firecracker.
 #[derive(Debug)]
@@ -118,6 +115,7 @@ impl FirecrackerProcess {
             jail.binds.iter().map(|bind| Mount::bind(&bind.source, &bind.target, bind.read_only));
         let confinement = Confinement {
             guard: jail.dir(binary).join(GUARD),
+            guard_identity: jail.dir(binary).join(GUARD_IDENTITY),
             cgroup: jail.cgroup.clone(),
             mounts: mounts.collect::<io::Result<_>>().map_err(failed)?,
         };

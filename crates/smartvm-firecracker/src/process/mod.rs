@@ -20,6 +20,7 @@ mod spawn;
 mod supervise;
 mod terminate;
 
+pub(crate) use child::wait_readable;
 pub use exit::ProcessExit;
 pub use handle::FirecrackerProcess;
 pub use identity::ProcessIdentity;

@@ -22,11 +22,12 @@ impl Draft {
         Ok(Self { dir })
     }
 
-    /// Writes a file that only the owner can change, down to the disk.
+    /// Writes a file that only the owner can change, down to the disk. Others could read it, if the
+    /// store let them in: a jailed VM, which is another user, is given it by a link.
     pub(super) fn write(&self, name: &str, contents: &[u8]) -> io::Result<()> {
         let path = self.dir.path().join(name);
         let mut file =
-            fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+            fs_err::OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)?;
         file.write_all(contents)?;
         file.sync_all()
     }

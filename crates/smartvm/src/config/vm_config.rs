@@ -20,6 +20,7 @@ use super::pmem::{self, PmemConfig};
 use super::serial::SerialConfig;
 use super::spec::VmSpec;
 use super::vsock::VsockConfig;
+use crate::jail::JailConfig;
 use crate::vm_id::VmId;
 
 /// What a VM is made of, as written down; the JSON form has the same names in camelCase.
@@ -54,6 +55,9 @@ pub struct VmConfig {
     /// Block devices, in the order in which the guest sees them; the root drive always comes first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drives: Vec<DriveConfig>,
+    /// How it is kept apart from the host.
+    #[serde(default, skip_serializing_if = "JailConfig::is_empty")]
+    pub jail: JailConfig,
     /// Persistent memory devices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pmem: Vec<PmemConfig>,
@@ -148,6 +152,7 @@ impl VmConfig {
         if let Some(hotplug) = &self.memory_hotplug {
             hotplug.check(breaches);
         }
+        self.jail.check(breaches);
         self.check_output_files(breaches);
         if let Some(logger) = &self.logger {
             logger.check(breaches);

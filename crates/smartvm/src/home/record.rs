@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use smartvm_firecracker::ProcessIdentity;
 
 use super::link::Link;
+use crate::jail::JailRecord;
 use crate::vm_id::VmId;
 
 /// The name of the record in the VM's directory.
@@ -28,13 +29,17 @@ pub(crate) struct VmRecord {
     /// Links to the VM's files from elsewhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) links: Vec<Link>,
+    /// Its jail, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) jail: Option<JailRecord>,
 }
 
 impl VmRecord {
     /// The record of a VM that is ours and for which nothing was made yet.
     pub(crate) fn new(id: VmId) -> io::Result<Self> {
         let owner = ProcessIdentity::of(rustix::process::getpid())?;
-        Ok(Self { schema_version: 1, id, owner, firecracker: None, links: Vec::new() })
+        let links = Vec::new();
+        Ok(Self { schema_version: 1, id, owner, firecracker: None, links, jail: None })
     }
 
     /// Replaces the record in `dir`; a reader sees the old or the new one, never half of it.

@@ -66,6 +66,9 @@ pub(super) fn remove_if_dead(vm_dir: &Path) -> io::Result<bool> {
         {
             tracing::info!(vm = %record.id, "ended the Firecracker of a dead owner");
         }
+        if let Some(jail) = &record.jail {
+            jail.remove()?;
+        }
         record.links.iter().try_for_each(Link::remove)?;
     }
     fs_err::remove_dir_all(vm_dir)?;

@@ -1,7 +1,9 @@
 //! The directory of one VM, owned through its lock.
 
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err::File;
 use smartvm_firecracker::ProcessIdentity;
@@ -10,6 +12,7 @@ use super::link::Link;
 use super::record::VmRecord;
 use super::runtime_dir::RuntimeDir;
 use super::work_dir::WorkDir;
+use crate::jail::{Jail, JailPlan, JailRecord, MakeJailError};
 use crate::vm_id::VmId;
 
 /// A VM's directory, ours for as long as this value lives.
@@ -22,6 +25,7 @@ pub(crate) struct VmDir {
     home: RuntimeDir,
     path: PathBuf,
     record: VmRecord,
+    jail: Option<Jail>,
     /// Held, not read: the lock is what says that the owner lives.
     _lock: File,
     removed: bool,
@@ -29,7 +33,7 @@ pub(crate) struct VmDir {
 
 impl VmDir {
     pub(super) fn new(home: RuntimeDir, path: PathBuf, record: VmRecord, lock: File) -> Self {
-        Self { home, path, record, _lock: lock, removed: false }
+        Self { home, path, record, jail: None, _lock: lock, removed: false }
     }
 
     #[cfg(test)]
@@ -37,13 +41,42 @@ impl VmDir {
         &self.path
     }
 
-    /// Where its Firecracker runs.
-    pub(crate) fn work_dir(&self) -> WorkDir {
-        WorkDir::plain(self.path.clone())
+    /// Makes a jail for its Firecracker, whose API socket is reachable from here as any other's.
+    /// Blocks for a moment. After a failure the whole directory has to be removed.
+    pub(crate) fn make_jail(
+        &mut self,
+        plan: JailPlan,
+        instance_id: &str,
+    ) -> Result<&Jail, MakeJailError> {
+        let (path, record) = (&self.path, &mut self.record);
+        let jail = Jail::make(plan, instance_id, |jail| {
+            record.jail = Some(jail.clone());
+            record.write(path)?;
+            symlink(socket_path(&jail.dir.join("root")), socket_path(path))
+        })?;
+        Ok(self.jail.insert(jail))
     }
 
+    pub(crate) fn jail(&self) -> Option<&Jail> {
+        self.jail.as_ref()
+    }
+
+    /// Whether the kernel killed it for using more memory than its limit.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        self.record.jail.as_ref().is_some_and(JailRecord::ran_out_of_memory)
+    }
+
+    /// Where its Firecracker runs.
+    pub(crate) fn work_dir(&self) -> WorkDir {
+        match &self.jail {
+            None => WorkDir::plain(self.path.clone()),
+            Some(jail) => WorkDir::jailed(Arc::clone(&jail.files)),
+        }
+    }
+
+    /// Where Firecracker makes its API socket.
     pub(crate) fn socket_path(&self) -> PathBuf {
-        socket_path(&self.path)
+        socket_path(self.work_dir().path())
     }
 
     /// Records Firecracker's process, so that any later process can end it.
@@ -60,7 +93,7 @@ impl VmDir {
         link.make()
     }
 
-    /// Removes the directory and the links to it.
+    /// Removes the directory, the links to it and the jail.
     pub(crate) fn remove(mut self) -> io::Result<()> {
         self.remove_whole()
     }
@@ -68,6 +101,10 @@ impl VmDir {
     fn remove_whole(&mut self) -> io::Result<()> {
         self.removed = true;
         let unlinked = self.record.links.iter().try_for_each(Link::remove);
+        // The directory goes last: it holds the record of the rest.
+        if let Some(jail) = &self.record.jail {
+            jail.remove()?;
+        }
         self.home.remove(&self.path)?;
         unlinked
     }

@@ -3,8 +3,11 @@
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Access as Permission, access};
+
+use crate::jail::JailFiles;
 
 /// What the VM does with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +24,19 @@ pub(crate) enum Access {
 #[derive(Debug, Clone)]
 pub(crate) struct WorkDir {
     path: PathBuf,
+    /// Its files are given by the jail, when there is one.
+    jail: Option<Arc<JailFiles>>,
 }
 
 impl WorkDir {
     /// `path` as it is: Firecracker sees the host's files and runs as the user that we are.
     pub(crate) fn plain(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, jail: None }
+    }
+
+    /// The root directory of a jail: Firecracker sees what is in it, and is another user.
+    pub(super) fn jailed(jail: Arc<JailFiles>) -> Self {
+        Self { path: jail.root().to_owned(), jail: Some(jail) }
     }
 
     /// Where it is on this host.
@@ -41,6 +51,9 @@ impl WorkDir {
 
     /// Makes the directory `name` for files of the VM; one that exists already is as good.
     pub(crate) fn make_dir(&self, name: &str) -> io::Result<()> {
+        if let Some(jail) = &self.jail {
+            return jail.make_dir(name);
+        }
         match fs_err::create_dir(self.path.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             other => other,
@@ -48,8 +61,15 @@ impl WorkDir {
     }
 
     /// Makes the host's file `source` reachable for Firecracker as `name`. The file itself is not
-    /// touched; it must be accessible.
+    /// touched, unless a jailed Firecracker is to write to it: it is given to its user then, until
+    /// the VM's end. It must be accessible.
+    ///
+    /// Blocks for as long as a copy takes when a jailed Firecracker could not read the file itself:
+    /// when others may not, or when it runs already and the file is on another file system.
     pub(crate) fn expose(&self, source: &Path, name: &Path, use_as: Access) -> io::Result<()> {
+        if let Some(jail) = &self.jail {
+            return jail.expose(source, name, use_as);
+        }
         let source = std::path::absolute(source)?;
         let permission = match use_as {
             Access::ReadOnly => Permission::READ_OK,
@@ -67,6 +87,9 @@ impl WorkDir {
     /// Takes a name away. The host's file that it stands for is not touched; a file that we made is
     /// gone. A name that nothing has is as good.
     pub(crate) fn withdraw(&self, name: &Path) -> io::Result<()> {
+        if let Some(jail) = &self.jail {
+            return jail.withdraw(name);
+        }
         match fs_err::remove_file(self.host_path(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
@@ -74,9 +97,13 @@ impl WorkDir {
     }
 
     /// Lets Firecracker use a file that we made in the directory.
-    #[expect(clippy::unused_self, reason = "a jailed Firecracker is another user")]
-    pub(crate) fn adopt(&self, _name: &Path) -> io::Result<()> {
-        Ok(())
+    pub(crate) fn adopt(&self, name: &Path) -> io::Result<()> {
+        self.jail.as_ref().map_or(Ok(()), |jail| jail.adopt(name))
+    }
+
+    /// Keeps Firecracker, once its API answers, from replacing what others make in the directory.
+    pub(crate) fn seal(&self) -> io::Result<()> {
+        self.jail.as_ref().map_or(Ok(()), |jail| jail.seal())
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::registry::Registry;
 use crate::config::VmConfig;
 use crate::home::{RuntimeDir, RuntimeDirError, SweepReport, ensure_private_dir};
+use crate::jail::ChrootBase;
 use crate::micro_vm::{MicroVm, VmSetup};
 use crate::options::SmartVmOptions;
 use crate::smart_vm_error::SmartVmError;
@@ -162,7 +163,23 @@ impl SmartVm {
     /// `RUNTIME_DIR_FAILED` when the directory cannot be looked through.
     pub fn sweep(&self) -> Result<SweepReport, SmartVmError> {
         let path = self.home.path().to_owned();
-        self.home.sweep().map_err(|source| RuntimeDirError { path, source }.into())
+        let report = self.home.sweep().map_err(|source| RuntimeDirError { path, source })?;
+        // What is left now has lost its record, as by a restart of the host.
+        if self.options.chroot_base().is_dir()
+            && let Err(error) = self.sweep_jails()
+        {
+            tracing::warn!(%error, "cannot remove what dead managers left of jails");
+        }
+        Ok(report)
+    }
+
+    fn sweep_jails(&self) -> std::io::Result<()> {
+        let base = ChrootBase::open(&self.options.chroot_base()).map_err(std::io::Error::other)?;
+        let removed = base.sweep()?;
+        if removed > 0 {
+            tracing::info!(removed, "removed jails of dead managers");
+        }
+        Ok(())
     }
 
     /// Stops every VM that runs or is paused, all at once. A failure of one does not stop the

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::report::StartReport;
+use crate::jail::Confinement;
 
 /// Measures the steps of a start.
 pub(super) struct Clock {
@@ -23,7 +24,8 @@ impl Clock {
         self.last = now;
     }
 
-    pub(super) fn report(self) -> StartReport {
-        StartReport { steps: self.steps, total: self.last - self.begun }
+    pub(super) fn report(self, confinement: Confinement) -> StartReport {
+        let total = self.last - self.begun;
+        StartReport { steps: self.steps, total, confinement: Some(confinement) }
     }
 }

@@ -322,8 +322,11 @@ impl Driver {
             // A disk that takes longer is broken; the recording goes on while we do.
             let _ = tokio::time::timeout(LAST_WORDS, recording.finished()).await;
         }
+        let ran_out = cause == EndCause::Crashed && live.dir.ran_out_of_memory();
+        let cause = if ran_out { EndCause::OutOfMemory } else { cause };
         self.left = Some(live.dir);
-        let crashed = matches!(cause, EndCause::Crashed | EndCause::MemoryLost);
+        let crashed =
+            matches!(cause, EndCause::Crashed | EndCause::MemoryLost | EndCause::OutOfMemory);
         if crashed && let Err(error) = self.remove_files() {
             tracing::warn!(vm = %self.setup.spec.id(), %error, "a crash left files behind");
         }

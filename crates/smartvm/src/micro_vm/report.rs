@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 use smartvm_firecracker::ProcessExit;
 
+use crate::jail::Confinement;
+
 /// How long each step of a start took.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -13,6 +15,8 @@ pub struct StartReport {
     pub steps: Vec<(&'static str, Duration)>,
     /// From the call until Firecracker accepted InstanceStart.
     pub total: Duration,
+    /// How the VM is kept apart from the host. Always there when a start succeeded.
+    pub confinement: Option<Confinement>,
 }
 
 /// How a stop went.
@@ -51,6 +55,8 @@ pub enum EndCause {
     Killed,
     /// Firecracker died: a crash, a signal, a forbidden system call.
     Crashed,
+    /// The kernel killed it for using more memory than its jail's limit.
+    OutOfMemory,
     /// What gave the restored guest its memory failed, and the guest could not go on.
     MemoryLost,
     /// It never started.

@@ -46,36 +46,39 @@ pub(super) async fn restore(
     }
     verify(plan).await?;
     clock.step("verify");
-    let binary = bring_up(setup, attempt, &mut clock).await?;
+    let snapshot = &plan.snapshot;
+    let lay_out = |work_dir: &WorkDir, staging: &mut Staging| {
+        plan_drives(plan, work_dir, staging)?;
+        let expose = |file: &Path, name: &str| {
+            snapshot.keep_verified(|| work_dir.expose(file, Path::new(name), Access::ReadOnly))
+        };
+        expose(&snapshot.vmstate_path(), VMSTATE)?;
+        match plan.request.backend {
+            MemoryBackend::File => expose(&snapshot.memory_path(), MEMORY),
+            MemoryBackend::Uffd => Ok(()),
+        }
+    };
+    let launched = bring_up(setup, attempt, &mut clock, lay_out).await?;
 
     let (dir, process, staging) = attempt.made();
     let work_dir = dir.work_dir();
     let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
-    plan_drives(plan, &work_dir, staging).map_err(unusable_dir)?;
-    let snapshot = &plan.snapshot;
-    let expose = |file: &Path, name: &str| {
-        snapshot.keep_verified(|| work_dir.expose(file, Path::new(name), Access::ReadOnly))
-    };
-    expose(&snapshot.vmstate_path(), VMSTATE).map_err(unusable_dir)?;
     let mut uffd = None;
-    match plan.request.backend {
-        MemoryBackend::File => expose(&snapshot.memory_path(), MEMORY).map_err(unusable_dir)?,
-        MemoryBackend::Uffd => {
-            let socket = work_dir.host_path(Path::new(UFFD));
-            let peer = process.identity().pid;
-            let handler = UffdHandler::start(&socket, &snapshot.memory_path(), peer);
-            uffd = Some(handler.map_err(unusable_dir)?);
-            work_dir.adopt(Path::new(UFFD)).map_err(unusable_dir)?;
-        }
+    if plan.request.backend == MemoryBackend::Uffd {
+        let socket = work_dir.host_path(Path::new(UFFD));
+        let peer = process.identity().pid;
+        let handler = UffdHandler::start(&socket, &snapshot.memory_path(), peer);
+        uffd = Some(handler.map_err(unusable_dir)?);
+        work_dir.adopt(Path::new(UFFD)).map_err(unusable_dir)?;
     }
 
-    let client = process.ready().await?;
+    let client = launched.ready(dir, process).await?;
     clock.step("api ready");
     let version = call(process, "ask for the version", client.version()).await?;
     plan.request.check_version(&version).map_err(SnapshotError::from)?;
     let format = match SnapshotFormat::of_release(&version) {
         Some(format) => format,
-        None => binary.snapshot_format().await.map_err(|error| SnapshotError::Io {
+        None => launched.binary.snapshot_format().await.map_err(|error| SnapshotError::Io {
             action: "ask Firecracker which snapshots it reads",
             source: std::io::Error::other(error),
         })?,
@@ -98,7 +101,8 @@ pub(super) async fn restore(
     attempt.uffd = uffd;
     let state = if plan.request.resume { VmState::Running } else { VmState::Paused };
     let counted_from = plan.request.track_dirty_pages.then_some(manifest.id);
-    Ok(Started { client, report: clock.report(), state, counted_from })
+    let report = clock.report(launched.confinement);
+    Ok(Started { client, report, state, counted_from })
 }
 
 async fn verify(plan: &RestorePlan) -> Result<(), SmartVmError> {

@@ -300,7 +300,7 @@ impl Subject<'_> {
     fn withdraw(&self) {
         for name in [VMSTATE, MEMORY] {
             // They go with the VM at the latest.
-            let _ = fs_err::remove_file(self.work_dir.host_path(Path::new(name)));
+            let _ = self.work_dir.withdraw(Path::new(name));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Starting: make everything in order, overlap what can be overlapped, boot.
 
+use std::io;
 use std::path::Path;
 
 use smartvm_firecracker::{ApiClient, FirecrackerBinary, FirecrackerProcess, LaunchSpec};
@@ -15,7 +16,8 @@ use super::outputs::{self, Copies};
 use super::report::StartReport;
 use super::restore::restore;
 use crate::config::LoggerConfig;
-use crate::home::VmDir;
+use crate::home::{VmDir, WorkDir};
+use crate::jail::{Confinement, JailPlan, NotJailed};
 use crate::lifecycle::VmState;
 use crate::preflight;
 use crate::smart_vm_error::SmartVmError;
@@ -42,13 +44,12 @@ pub(super) async fn start(setup: &VmSetup, attempt: &mut Attempt) -> Result<Star
     let mut clock = Clock::start();
     preflight::check(&setup.spec, setup.options.ephemeral_writable_drives)?;
     clock.step("check");
-    bring_up(setup, attempt, &mut clock).await?;
+    let lay_out =
+        |work_dir: &WorkDir, staging: &mut Staging| files::lay_out(setup, work_dir, staging);
+    let launched = bring_up(setup, attempt, &mut clock, lay_out).await?;
     let (dir, process, staging) = attempt.made();
-    let work_dir = dir.work_dir();
     let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
-
-    files::lay_out(setup, &work_dir, staging).map_err(unusable_dir)?;
-    let client = process.ready().await?;
+    let client = launched.ready(dir, process).await?;
     clock.step("api ready");
 
     outputs::describe_metrics(setup, process, &client).await?;
@@ -66,29 +67,63 @@ pub(super) async fn start(setup: &VmSetup, attempt: &mut Attempt) -> Result<Star
     }
     call(process, "start the guest", client.instance_start()).await?;
     clock.step("boot");
-    Ok(Started { client, report: clock.report(), state: VmState::Running, counted_from: None })
+    let report = clock.report(launched.confinement);
+    Ok(Started { client, report, state: VmState::Running, counted_from: None })
 }
 
-/// Takes the directory and starts Firecracker, which is not ready yet when this returns.
+/// A Firecracker that was started and is not ready yet.
+pub(super) struct Launched {
+    pub(super) binary: FirecrackerBinary,
+    pub(super) confinement: Confinement,
+}
+
+impl Launched {
+    /// Waits for its API; a jail is finished then.
+    pub(super) async fn ready(
+        &self,
+        dir: &VmDir,
+        process: &FirecrackerProcess,
+    ) -> Result<ApiClient, SmartVmError> {
+        let Some(jail) = dir.jail() else { return Ok(process.ready().await?) };
+        let (client, same) = tokio::join!(process.ready(), jail.check_versions(&self.binary));
+        same?;
+        let client = client?;
+        let sealed = dir.work_dir().seal();
+        sealed
+            .map_err(|source| SmartVmError::Adopt { path: dir.work_dir().path().into(), source })?;
+        Ok(client)
+    }
+}
+
+/// Takes the directory, makes the jail if there is to be one, has `lay_out` put the VM's files in
+/// place and starts Firecracker, which is not ready yet when this returns.
+///
+/// The files come first: what a jail cannot link is mounted for it when it starts.
 pub(super) async fn bring_up(
     setup: &VmSetup,
     attempt: &mut Attempt,
     clock: &mut Clock,
-) -> Result<FirecrackerBinary, SmartVmError> {
+    lay_out: impl FnOnce(&WorkDir, &mut Staging) -> io::Result<()>,
+) -> Result<Launched, SmartVmError> {
     let options = &setup.options;
     let binary = FirecrackerBinary::find(
         options.firecracker_binary_path.as_deref(),
         &options.data_dir,
         options.path_var.as_deref(),
     )?;
+    let jail = JailPlan::new(options, &setup.spec.config().jail, &binary)?;
     let mut copies = Copies::open(setup)?;
     let console_copy = copies.console.take();
-    let dir = claim(setup).await?;
-    let dir = attempt.dir.insert(dir);
+    let dir = attempt.dir.insert(claim(setup).await?);
     clock.step("directory");
+    let confinement = confine(setup, dir, jail)?;
+    if dir.jail().is_some() {
+        clock.step("jail");
+    }
 
     let work_dir = dir.work_dir();
     let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
+    lay_out(&work_dir, &mut attempt.staging).map_err(unusable_dir)?;
     let (log, metrics) = copies.pipes(setup, &work_dir).map_err(unusable_dir)?;
     let logger = setup.spec.config().logger.as_ref();
     let launch = LaunchSpec {
@@ -102,12 +137,32 @@ pub(super) async fn bring_up(
         console_capacity: options.console_capacity,
         die_with_parent: true,
     };
-    let process = FirecrackerProcess::launch(&binary, launch).await?;
+    let process = match dir.jail() {
+        None => FirecrackerProcess::launch(&binary, launch).await?,
+        Some(jail) => FirecrackerProcess::launch_jailed(&binary, &jail.spec(), launch).await?,
+    };
     let process = attempt.process.insert(process);
     attempt.recording = console_copy.map(|file| process.console().record(file));
     dir.record_process(process.identity()).map_err(unusable_dir)?;
     clock.step("launch");
-    Ok(binary)
+    Ok(Launched { binary, confinement })
+}
+
+/// Makes the jail if there is to be one: a few directories and files, and a lock that is never held
+/// for longer than that takes.
+fn confine(
+    setup: &VmSetup,
+    dir: &mut VmDir,
+    plan: Result<JailPlan, NotJailed>,
+) -> Result<Confinement, SmartVmError> {
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(reason) => return Ok(Confinement::NotJailed { reason }),
+    };
+    let jail = dir.make_jail(plan, &setup.spec.id().to_instance_id());
+    let jail =
+        jail.map_err(|source| SmartVmError::MakeJail { id: setup.spec.id().clone(), source });
+    Ok(jail?.confinement())
 }
 
 /// Waits for the private copies of drives, if there are any.

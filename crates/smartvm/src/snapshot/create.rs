@@ -222,9 +222,11 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A file that others may read, in a directory that keeps them out: a jailed VM, which is another
+/// user, is then given it by a link instead of a copy.
 fn private_file(path: &Path) -> io::Result<File> {
     use fs_err::os::unix::fs::OpenOptionsExt;
-    fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    fs_err::OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)
 }
 
 /// A differential snapshot tells changed pages from others by its holes.

@@ -27,6 +27,7 @@ fn settings(dir: &Path) -> Settings {
     Settings {
         data_dir: dir.join("data"),
         runtime_dir: dir.join("run"),
+        jail_dir: None,
         firecracker: None,
         path_var: None,
         agent: None,

@@ -14,10 +14,10 @@ impl ApiClient {
         self.put("/mmds/config", config).await
     }
 
-    /// Replaces the metadata: a JSON object.
+    /// Replaces the metadata: a JSON object, as the guest reads it by path.
     ///
     /// # Errors
-    /// When it is longer than Firecracker's limit, or no JSON object.
+    /// When it is longer than Firecracker's limit.
     pub async fn put_mmds(&self, data: &Value) -> Result<(), ApiError> {
         self.put("/mmds", data).await
     }

@@ -25,6 +25,7 @@ use super::guard_program::guard_program;
 use super::mount::Mount;
 use super::stack::Stack;
 use super::stdio::{Stdio, pipes};
+use crate::process::ProcessIdentity;
 use crate::process::child::Child;
 
 /// How often a guard's program is tried that something else of this process holds open.
@@ -37,6 +38,8 @@ pub(crate) struct Confinement {
     /// Where the guard's program is made: a path where nothing is yet, on a file system that
     /// programs can be started from.
     pub(crate) guard: PathBuf,
+    /// Where it is written down which process the guard is, before the program starts.
+    pub(crate) guard_identity: PathBuf,
     /// The directory of the control group that it joins before it starts.
     pub(crate) cgroup: Option<PathBuf>,
     /// What is mounted for it alone.
@@ -90,6 +93,8 @@ impl Guard {
         stdio: &Stdio,
         setting: Setting<'_>,
     ) -> io::Result<(Pid, OwnedFd)> {
+        let identity = serde_json::to_vec(&ProcessIdentity::of(self.child.pid())?)?;
+        fs_err::write(&confinement.guard_identity, identity)?;
         let cgroup = confinement
             .cgroup
             .as_deref()
