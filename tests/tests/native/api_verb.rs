@@ -1,6 +1,6 @@
 //! `smartvm api`, `smartvm metrics`, and the files of `smartvm run`.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Child, Stdio};
 
 use rustix::process::Signal;
@@ -50,6 +50,23 @@ fn requests_reach_the_firecracker_of_another_process() {
         .unwrap();
     child.stdin.take().unwrap().write_all(br#"{"action_type":"FlushMetrics"}"#).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
+    end(owner);
+    bench.smartvm.sweep().unwrap();
+}
+
+#[test]
+fn the_firecracker_of_a_jailed_vm_is_reached_too() {
+    let bench = Bench::new();
+    let kernel = bench.file("guest");
+    TinyGuest::prints("ready\n").write_to(&kernel).unwrap();
+    let mut command = smartvm(&bench);
+    command.args(["run", "--memory", "32", "--id", "tiny", "--kernel"]).arg(kernel);
+    let owner = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut owner = owner.spawn().unwrap();
+    owner.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
+    let (code, out, err) = api(&bench, &["GET", "/version", "--json"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(out, "{\"firecracker_version\":\"1.12.1\"}\n");
     end(owner);
     bench.smartvm.sweep().unwrap();
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use smartvm::firecracker::api::LogLevel;
 use smartvm::firecracker::{MetricKind, Severity};
-use smartvm::{LoggerConfig, MetricsConfig, MicroVm, SmartVmError, VmConfig};
+use smartvm::{JailMode, LoggerConfig, MetricsConfig, MicroVm, SmartVmError, VmConfig};
 use smartvm_testkit::eventually;
 use smartvm_testkit::tiny_guest::TinyGuest;
 
@@ -195,6 +195,27 @@ async fn a_file_that_may_be_a_trap_is_refused_before_anything_is_made() {
         vm.cleanup().await.unwrap();
     }
     assert_eq!(fs_err::read_to_string(&victim).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn a_jailed_firecracker_writes_the_same_ways() {
+    let bench = Bench::with(|options| options.jail = JailMode::Required);
+    let mut config = bench.config(&TinyGuest::prints("from a jail\n"));
+    config.console_file = Some(bench.file("console.log"));
+    config.logger = Some(LoggerConfig {
+        log_path: Some(bench.file("fc.log")),
+        level: Some(LogLevel::Info),
+        ..LoggerConfig::default()
+    });
+    let vm = started(&bench, &config).await;
+    printed(&vm, 12).await;
+    assert_eq!(vm.flush_metrics().await.unwrap().flushes, 2);
+    vm.kill().await.unwrap();
+    let lines = vm.firecracker_log().unwrap().lines();
+    assert!(lines.iter().any(|line| line.message.contains("FlushMetrics")), "{lines:?}");
+    assert!(fs_err::read_to_string(bench.file("fc.log")).unwrap().contains("InstanceStart"));
+    assert_eq!(fs_err::read_to_string(bench.file("console.log")).unwrap(), "from a jail\n");
+    vm.cleanup().await.unwrap();
 }
 
 /// A file system of 64 KiB, unmounted again when it is dropped.
