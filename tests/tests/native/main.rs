@@ -16,6 +16,7 @@ mod jail;
 mod lifecycle;
 mod live_changes;
 mod manager;
+mod output_files;
 mod recovery;
 mod snapshots;
 mod support;
