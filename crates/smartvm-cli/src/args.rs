@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+use crate::api::ApiArgs;
 use crate::completions::CompletionsArgs;
 use crate::exit_code::Exit;
 use crate::kernel::KernelArgs;
+use crate::metrics::MetricsArgs;
 use crate::run::RunArgs;
 use crate::snapshot::SnapshotArgs;
 
@@ -93,7 +95,9 @@ pub(crate) enum Verb {
     /// Check what this host can do, and say how to mend it
     #[command(after_help = crate::doctor::AFTER_HELP)]
     Doctor,
+    Api(ApiArgs),
     Kernel(KernelArgs),
+    Metrics(MetricsArgs),
     Snapshot(SnapshotArgs),
     /// Print the versions of smartvm and of Firecracker
     #[command(after_help = crate::version::AFTER_HELP)]

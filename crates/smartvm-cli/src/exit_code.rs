@@ -75,7 +75,8 @@ impl Exit {
     /// The exit code that goes with a stable error code of ours or of the library.
     pub(crate) fn for_error_code(code: &str) -> Self {
         match code {
-            "INSTANCE_ID_INVALID"
+            "BODY_NOT_JSON"
+            | "INSTANCE_ID_INVALID"
             | "INVALID_CONFIG"
             | "INVALID_KERNEL_NAME"
             | "INVALID_SNAPSHOT_NAME"
@@ -116,7 +117,9 @@ impl Exit {
             | "UID_RANGE_EXHAUSTED"
             | "UID_RANGE_TAKEN"
             | "UNSAFE_DIRECTORY"
-            | "VM_EXISTS" => Self::Conflict,
+            | "VM_EXISTS"
+            | "VM_NOT_STARTED"
+            | "VM_OWNER_DEAD" => Self::Conflict,
             code if code.ends_with("_NOT_FOUND") => Self::NotFound,
             _ => Self::Failed,
         }
@@ -127,7 +130,11 @@ impl Exit {
     pub(crate) fn is_about_a_named_file(code: &str) -> bool {
         matches!(
             code,
-            "DRIVE_UNUSABLE" | "INITRD_UNREADABLE" | "INVALID_CONFIG" | "KERNEL_UNREADABLE"
+            "BODY_UNREADABLE"
+                | "DRIVE_UNUSABLE"
+                | "INITRD_UNREADABLE"
+                | "INVALID_CONFIG"
+                | "KERNEL_UNREADABLE"
         )
     }
 

@@ -4,6 +4,7 @@
 //! [`failure::Failure`]; [`printer`] is the only place that prints, [`settings`]
 //! the only place that reads the environment.
 
+mod api;
 mod args;
 mod command;
 mod completions;
@@ -12,6 +13,8 @@ mod exit_code;
 mod failure;
 mod kernel;
 mod logging;
+mod metrics;
+mod owner;
 mod printer;
 mod run;
 mod settings;

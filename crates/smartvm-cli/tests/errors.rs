@@ -194,3 +194,22 @@ fn a_user_without_any_home_is_told_to_name_a_directory() {
         assert!(said.stderr.contains("--data-dir"), "{}", said.stderr);
     }
 }
+
+#[test]
+fn a_request_to_no_vm_is_exit_code_3_and_one_that_is_wrong_is_exit_code_2() {
+    let dir = tempfile::tempdir().unwrap();
+    let absent = run(dir.path(), &["--json", "api", "web", "GET", "/"]);
+    assert_eq!(absent.code, 3, "{}", absent.stderr);
+    assert!(absent.stderr.contains(r#""code":"VM_NOT_FOUND""#), "{}", absent.stderr);
+    for args in [
+        &["api", "web", "POST", "/"][..],
+        &["api", "web", "GET", "vm"],
+        &["api", "web", "GET", "/vm", "{}"],
+        &["api", "web", "PUT", "/actions", "{nonsense"],
+    ] {
+        let wrong = run(dir.path(), args);
+        assert_eq!(wrong.code, 2, "{args:?}: {}", wrong.stderr);
+    }
+    let unread = run(dir.path(), &["api", "web", "PUT", "/actions", "@/no/file"]);
+    assert_eq!(unread.code, 3, "{}", unread.stderr);
+}

@@ -28,7 +28,7 @@ pub use config::{
     NetworkInterfaceConfig, PmemConfig, RateLimiterConfig, ReadConfigError, RegisterModifierConfig,
     SerialConfig, TokenBucketConfig, VcpuFeaturesConfig, VmConfig, VmSpec, VsockConfig,
 };
-pub use home::{ClaimError, RuntimeDirError, SweepReport, UnsafeDirectory};
+pub use home::{ClaimError, FindVmError, FoundVm, RuntimeDirError, SweepReport, UnsafeDirectory};
 pub use jail::{
     CgroupConfig, CgroupError, ChrootBaseError, Confinement, IoLimit, JailConfig, JailMode,
     JailerVersionError, MakeJailError, NotJailed, PlanJailError, ResourceLimitsConfig, UidRange,

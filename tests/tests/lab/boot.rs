@@ -15,6 +15,14 @@ async fn an_ext4_guest_boots_works_pauses_and_stops_gently() {
     guest.run("echo kept > /file && sync").await;
     assert_eq!(guest.run("cat /file").await, "kept");
 
+    let metrics = guest.vm.flush_metrics().await.unwrap();
+    // The root's superblock at least, and the file that was synced.
+    assert!(metrics.get("block_rootfs.read_bytes").unwrap() >= 4096, "{metrics:?}");
+    assert!(metrics.get("block_rootfs.write_count").unwrap() > 0, "{metrics:?}");
+    assert!(metrics.get("vcpu.exit_io_out").unwrap() > 0, "{metrics:?}");
+    let text = metrics.to_prometheus(guest.vm.id().as_str());
+    assert!(text.contains("smartvm_block_read_bytes_total{vm=\""), "{text}");
+
     guest.vm.pause().await.unwrap();
     guest.type_line("echo \"late:$((1 + 1))\"").await;
     assert_eq!(guest.vm.info().await.unwrap().state, InstanceState::Paused);

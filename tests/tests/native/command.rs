@@ -12,7 +12,7 @@ use crate::support::Bench;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-fn smartvm(bench: &Bench) -> Command {
+pub(crate) fn smartvm(bench: &Bench) -> Command {
     let mut command = Command::new(fixtures::command());
     command
         .arg("--firecracker")
@@ -24,7 +24,7 @@ fn smartvm(bench: &Bench) -> Command {
     command
 }
 
-fn run(bench: &Bench, guest: &TinyGuest) -> Command {
+pub(crate) fn run(bench: &Bench, guest: &TinyGuest) -> Command {
     let kernel = bench.file("guest");
     guest.write_to(&kernel).unwrap();
     let mut command = smartvm(bench);
@@ -33,19 +33,19 @@ fn run(bench: &Bench, guest: &TinyGuest) -> Command {
     command
 }
 
-fn output(command: &mut Command) -> (Output, String, String) {
+pub(crate) fn output(command: &mut Command) -> (Output, String, String) {
     let output = command.output().unwrap();
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     (output, out, err)
 }
 
-fn signal(child: &Child, signal: Signal) {
+pub(crate) fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 /// Starts a guest that never ends and waits until it runs.
-fn running(bench: &Bench) -> Child {
+pub(crate) fn running(bench: &Bench) -> Child {
     let mut child = run(bench, &TinyGuest::prints("ready\n"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod api_verb;
 mod bad_input;
 mod command;
 mod conformance;
@@ -15,6 +16,7 @@ mod jail;
 mod lifecycle;
 mod live_changes;
 mod manager;
+mod output_files;
 mod recovery;
 mod snapshots;
 mod support;

@@ -81,6 +81,15 @@ pub(crate) struct RunArgs {
     /// Write a report of the run as JSON
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
+    /// Copy the guest's console to a file too, which is rotated at 8 MiB
+    #[arg(long, value_name = "FILE")]
+    pub(super) console_log: Option<PathBuf>,
+    /// Copy Firecracker's log to a file, which is rotated at 8 MiB
+    #[arg(long, value_name = "FILE")]
+    pub(super) log: Option<PathBuf>,
+    /// Copy Firecracker's metrics to a file, one JSON object a line, which is rotated at 8 MiB
+    #[arg(long, value_name = "FILE")]
+    pub(super) metrics: Option<PathBuf>,
     /// Give the guest no input, and leave the terminal's mode as it is
     #[arg(long)]
     pub(super) no_stdin: bool,

@@ -45,8 +45,23 @@ pub(super) fn assemble(args: &RunArgs, settings: &Settings) -> Result<VmConfig, 
     }
     boot_source(args, settings, &mut config)?;
     drives(args, &mut config.drives)?;
+    copies(args, &mut config)?;
     args.jail.apply(&mut config)?;
     Ok(config)
+}
+
+/// The files that console, log and metrics are copied to.
+fn copies(args: &RunArgs, config: &mut VmConfig) -> Result<(), Failure> {
+    if let Some(path) = &args.console_log {
+        config.console_file = Some(absolute(path)?);
+    }
+    if let Some(path) = &args.log {
+        config.logger.get_or_insert_default().log_path = Some(absolute(path)?);
+    }
+    if let Some(path) = &args.metrics {
+        config.metrics.get_or_insert_default().metrics_path = Some(absolute(path)?);
+    }
+    Ok(())
 }
 
 fn boot_source(args: &RunArgs, settings: &Settings, config: &mut VmConfig) -> Result<(), Failure> {

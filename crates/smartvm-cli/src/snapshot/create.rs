@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use smartvm::VmId;
-use smartvm::control::{ControlCall, ControlClient, ControlError, SnapshotCreateCall};
+use smartvm::control::{ControlCall, ControlClient, SnapshotCreateCall};
 use smartvm::snapshot::SnapshotName;
 
 use crate::failure::Failure;
+use crate::owner;
 use crate::printer::Printer;
 use crate::run;
 use crate::settings::Settings;
@@ -59,27 +60,11 @@ pub(super) fn perform(
         let mut owner = ControlClient::connect(&settings.runtime_dir, &args.vm).await?;
         owner.call(&call, PATIENCE).await
     });
-    let manifest = made.map_err(failure)?;
+    let manifest = made.map_err(owner::failure)?;
     if printer.wants_json() {
         return printer.json(&manifest);
     }
     let name = manifest["name"].as_str().unwrap_or_default();
     printer.status(&format!("saved VM {} as snapshot {name}", args.vm));
     printer.data(name)
-}
-
-fn failure(error: ControlError) -> Failure {
-    match error {
-        ControlError::Refused { code, message, causes, hint } => {
-            Failure::told(code, message, causes, hint)
-        }
-        error => {
-            let failure =
-                Failure::told(error.code().to_owned(), error.to_string(), Vec::new(), error.hint());
-            match std::error::Error::source(&error) {
-                Some(source) => failure.caused_by(source),
-                None => failure,
-            }
-        }
-    }
 }

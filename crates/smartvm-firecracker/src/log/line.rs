@@ -116,9 +116,12 @@ fn parse(line: &str) -> Option<LogLine> {
     let (level, origin) = match place {
         None => (None, None),
         Some(place) => {
-            let (first, rest) = place.split_once(':').unwrap_or((place, ""));
+            let (first, rest) = match place.split_once(':') {
+                Some((first, rest)) => (first, Some(rest)),
+                None => (place, None),
+            };
             match Severity::parse(first) {
-                Some(level) => (Some(level), (!rest.is_empty()).then_some(rest)),
+                Some(level) => (Some(level), rest),
                 None => (None, Some(place)),
             }
         }
@@ -195,6 +198,12 @@ mod tests {
         }
         let quiet = LogLine::parse(b"2026-11-23T23:24:43.7 [id:main:INFO] m").without_level();
         assert_eq!(quiet.to_string(), "2026-11-23T23:24:43.7 [id:main] m");
+    }
+
+    #[test]
+    fn an_empty_origin_found_by_the_fuzzer_comes_out_as_it_went_in() {
+        let text = "1013-11-23T23:24:43.674122 [ax:f:INFO:] ThAP.";
+        assert_eq!(LogLine::parse(text.as_bytes()).to_string(), text);
     }
 
     proptest! {

@@ -7,7 +7,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::MetricsSnapshot;
-use crate::api::{ActionType, InstanceActionInfo};
 use crate::client::{ApiClient, ApiError};
 
 /// How long a line may take to arrive that Firecracker has written already.
@@ -54,8 +53,7 @@ impl Metrics {
         client: &ApiClient,
     ) -> Result<Arc<MetricsSnapshot>, FlushMetricsError> {
         let before = self.latest().flushes;
-        let order = InstanceActionInfo { action_type: ActionType::FlushMetrics };
-        client.put("/actions", &order).await?;
+        client.flush_metrics().await?;
         // Firecracker answers after it has written: the line is in the pipe, or was read already.
         let read = timeout(ARRIVAL, async {
             let (done, read) = oneshot::channel();

@@ -1,7 +1,7 @@
 //! What the numbers mean.
 
 /// Whether a number only ever grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricKind {
     /// It counts since Firecracker was started.

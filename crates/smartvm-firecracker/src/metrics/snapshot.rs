@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::known::MetricKind;
 
 /// One metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metric {
     /// Whether it only ever grows.
     pub kind: MetricKind,
@@ -20,7 +20,7 @@ pub struct Metric {
 /// Their names are dotted, as `vcpu.exit_io_in`, `block_rootfs.read_bytes` of the drive `rootfs`,
 /// `net_eth0.tx_agg.sum_us` of the interface `eth0`; `block` and `net` are the sums over all
 /// devices. Metrics that we do not know are there as well.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct MetricsSnapshot {

@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | `info` | | `id`, `state`, `pid`, `firecrackerVersion` |
 //! | `pause`, `resume` | | `state` |
+//! | `metrics` | | a [`MetricsSnapshot`](crate::firecracker::MetricsSnapshot) |
 //! | `snapshot-create` | `name`, `base`, `keepPaused`, all optional | the snapshot's manifest |
 
 mod client;

@@ -20,6 +20,8 @@ pub enum ControlCall {
     Pause,
     /// Let it go on.
     Resume,
+    /// What its Firecracker counts, as of now.
+    Metrics,
     /// Save it.
     SnapshotCreate(SnapshotCreateCall),
 }
@@ -110,6 +112,7 @@ mod tests {
         let read = |line: &str| ControlCall::parse(line.as_bytes()).unwrap();
         assert_eq!(read(r#"{"call":"pause"}"#), ControlCall::Pause);
         assert_eq!(read(r#"{"call":"info"}"#), ControlCall::Info);
+        assert_eq!(read(r#"{"call":"metrics"}"#), ControlCall::Metrics);
         let call = read(r#"{"call":"snapshot-create","params":{"name":"a","keepPaused":true}}"#);
         let expected = SnapshotCreateCall { name: "a".parse().ok(), base: None, keep_paused: true };
         assert_eq!(call, ControlCall::SnapshotCreate(expected));

@@ -73,6 +73,7 @@ async fn perform(vm: &MicroVm, call: ControlCall) -> Answer {
         ControlCall::Info => info(vm).await,
         ControlCall::Pause => vm.pause().await.map(|()| json!({ "state": vm.state() })),
         ControlCall::Resume => vm.resume().await.map(|()| json!({ "state": vm.state() })),
+        ControlCall::Metrics => vm.flush_metrics().await.map(|metrics| json!(*metrics)),
         ControlCall::SnapshotCreate(call) => {
             vm.create_snapshot(call.into()).await.map(|snapshot| json!(snapshot.manifest()))
         }

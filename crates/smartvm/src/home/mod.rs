@@ -14,6 +14,7 @@
 //! A directory whose lock is free belonged to a process that died: whoever finds it ends what the
 //! record names and removes it. Nothing else is needed to recover from `kill -9`.
 
+mod find;
 mod link;
 mod private_dir;
 mod record;
@@ -22,6 +23,7 @@ mod sweep;
 mod vm_dir;
 mod work_dir;
 
+pub use find::{FindVmError, FoundVm};
 pub use private_dir::UnsafeDirectory;
 pub(crate) use private_dir::ensure_private_dir;
 pub(crate) use runtime_dir::RuntimeDir;

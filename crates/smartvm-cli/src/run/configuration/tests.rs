@@ -112,3 +112,16 @@ fn a_bare_word_that_is_neither_kernel_nor_file_is_not_found() {
     let failure = config(None, &["--kernel", "no-such-kernel"]).unwrap_err();
     assert_eq!(failure.exit().number(), 3, "{failure}");
 }
+
+#[test]
+fn copies_are_kept_where_the_flags_say() {
+    let file = r#"{"bootSource":{"kernelImagePath":"/k"},"logger":{"level":"Debug","logPath":"/l"},
+        "machineConfig":{"vcpuCount":1,"memSizeMib":128}}"#;
+    let args = ["--console-log", "/c", "--log", "/f", "--metrics", "rel"];
+    let config = config(Some(file), &args).unwrap();
+    assert_eq!(config.console_file.as_deref(), Some(Path::new("/c")));
+    let logger = config.logger.unwrap();
+    assert_eq!(logger.log_path.as_deref(), Some(Path::new("/f")));
+    assert!(logger.level.is_some(), "the rest of the section stays");
+    assert!(config.metrics.unwrap().metrics_path.unwrap().is_absolute());
+}
