@@ -30,7 +30,8 @@ pub use home::{ClaimError, RuntimeDirError, SweepReport, UnsafeDirectory};
 pub use lifecycle::{Call, InvalidState, LiveCall, VmState};
 pub use manager::{CleanupFailed, SmartVm};
 pub use micro_vm::{
-    DriveUpdate, EndCause, MicroVm, NetworkInterfaceUpdate, StartReport, StopReport, VmEnd,
+    DriveUpdate, EndCause, FirecrackerTooOld, MicroVm, NetworkInterfaceUpdate, StartReport,
+    StopReport, VmEnd,
 };
 pub use options::SmartVmOptions;
 pub use preflight::{

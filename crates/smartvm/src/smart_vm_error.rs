@@ -3,12 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 
-use smartvm_firecracker::{ApiError, LaunchError, OpenBinaryError, ProcessExit, ReadyError};
+use smartvm_firecracker::{
+    ApiError, LaunchError, OpenBinaryError, ProbeVersionError, ProcessExit, ReadyError,
+};
 use smartvm_images::StageDriveError;
 
 use crate::config::{InvalidConfig, ReadConfigError};
 use crate::home::{ClaimError, RuntimeDirError, UnsafeDirectory};
 use crate::lifecycle::{Call, InvalidState};
+use crate::micro_vm::FirecrackerTooOld;
 use crate::preflight::PreflightError;
 use crate::snapshot::SnapshotError;
 use crate::vm_id::VmId;
@@ -58,6 +61,12 @@ pub enum SmartVmError {
     /// There is no Firecracker to run.
     #[error(transparent)]
     Binary(#[from] OpenBinaryError),
+    /// Firecracker's version could not be found out.
+    #[error(transparent)]
+    Version(#[from] ProbeVersionError),
+    /// Firecracker does not know what the configuration asks for.
+    #[error(transparent)]
+    TooOld(#[from] FirecrackerTooOld),
     /// Firecracker could not be started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
@@ -155,6 +164,8 @@ impl SmartVmError {
             | Self::Claim(ClaimError::Io { .. }) => "RUNTIME_DIR_FAILED",
             Self::Exists { .. } | Self::Claim(_) => "VM_EXISTS",
             Self::Binary(error) => error.code(),
+            Self::Version(error) => error.code(),
+            Self::TooOld(_) => "FIRECRACKER_TOO_OLD",
             Self::Launch(error) => error.code(),
             // The same to a caller, whichever step it died in.
             Self::Ready(ReadyError::Exited { .. }) => "VMM_EXITED",
@@ -186,6 +197,11 @@ impl SmartVmError {
             Self::Launch(error) => error.hint(),
             Self::Ready(error) => error.hint(),
             Self::Drive(error) => error.hint(),
+            Self::Api { source, .. } => source.hint(),
+            Self::TooOld(_) => Some(
+                "name a newer Firecracker with firecrackerBinaryPath, or leave the sections out"
+                    .to_owned(),
+            ),
             Self::Snapshot(error) => error.hint(),
             _ => None,
         }

@@ -16,3 +16,4 @@ mod manager;
 mod recovery;
 mod support;
 mod terminal;
+mod too_old;

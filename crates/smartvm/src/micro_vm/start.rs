@@ -13,6 +13,7 @@ use super::files;
 use super::handle::VmSetup;
 use super::report::StartReport;
 use super::restore::restore;
+use super::version_gate;
 use crate::config::LoggerConfig;
 use crate::home::VmDir;
 use crate::lifecycle::VmState;
@@ -47,7 +48,7 @@ pub(super) async fn start(setup: &VmSetup, attempt: &mut Attempt) -> Result<Star
     let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
 
     files::lay_out(setup, &work_dir, staging).map_err(unusable_dir)?;
-    let client = process.ready().await?;
+    let client = process.ready().await?.with_pci(setup.spec.config().enable_pci);
     clock.step("api ready");
 
     let configure = Configure { process, client: &client, spec: &setup.spec };
@@ -79,6 +80,9 @@ pub(super) async fn bring_up(
         &options.data_dir,
         options.path_var.as_deref(),
     )?;
+    if setup.restore.is_none() {
+        version_gate::check(&binary, &setup.spec).await?;
+    }
     let dir = claim(setup).await?;
     let dir = attempt.dir.insert(dir);
     clock.step("directory");
