@@ -8,6 +8,7 @@
 //! * [`JailSpec`] has it do so under Firecracker's jailer, [`JailerBinary`].
 //! * [`Console`] is the guest's serial console, kept in bounded memory.
 //! * [`capability`] knows what each version can do, and where it is defective.
+//! * [`FirecrackerLog`] is its own log, [`Metrics`] what it counts.
 //! * [`ApiClient`] speaks HTTP on its Unix socket, with the wire types of [`api`].
 //!
 //! Nothing here is learnt by looking again at intervals: the process is watched through a pidfd,
@@ -20,16 +21,24 @@ pub mod capability;
 mod client;
 mod console;
 mod jailer;
+mod log;
+mod metrics;
 mod process;
+mod stream;
 mod version;
 
 pub use binary::{
     FirecrackerBinary, OpenBinaryError, ParseFormatError, ProbeVersionError, SnapshotFormat,
 };
 pub use client::{Answer, AnswerError, ApiClient, ApiError, ConnectError, ExchangeError};
-pub use console::{Console, ConsoleChunk, ConsoleReader};
+pub use console::{Console, ConsoleChunk, ConsoleReader, ConsoleRecording};
 pub use jailer::{
     BindMount, JailSpec, JailerBinary, OpenJailerError, ProbeJailerError, ResourceLimits,
+};
+pub use log::{FirecrackerLog, LogFile, LogLine, LogPipe, Severity};
+pub use metrics::{
+    FlushMetricsError, Metric, MetricKind, Metrics, MetricsFlush, MetricsPipe, MetricsSnapshot,
+    MetricsTotals, ParseFlushError,
 };
 pub use process::{
     FirecrackerProcess, LaunchError, LaunchSpec, ProcessExit, ProcessIdentity, ReadyError,
@@ -37,4 +46,5 @@ pub use process::{
 };
 /// What [`FirecrackerProcess::signal`] sends.
 pub use rustix::process::Signal;
+pub use stream::{BoundedFile, Fifo, OpenBoundedFileError};
 pub use version::{FirecrackerVersion, ParseVersionError};

@@ -8,6 +8,7 @@
 //! act.
 
 mod config;
+pub mod control;
 pub mod doctor;
 mod home;
 mod lifecycle;

@@ -38,6 +38,10 @@ pub struct SmartVmOptions {
     /// How many bytes of a guest's console are kept for a reader who comes late, 64 KiB by default.
     /// Older output is overwritten: a guest can never take more memory than this.
     pub console_capacity: usize,
+    /// How large, in bytes, a file becomes that a VM's console, log or metrics are copied to, 8 MiB
+    /// by default. It is then renamed to the same name with `.1` behind it, over the one before: at
+    /// most twice as much is on the disk.
+    pub output_file_limit: u64,
 }
 
 impl Default for SmartVmOptions {
@@ -54,6 +58,7 @@ impl Default for SmartVmOptions {
             firecracker_binary_path: None,
             path_var: None,
             console_capacity: 64 * 1024,
+            output_file_limit: 8 * 1024 * 1024,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use smartvm_firecracker::{
-    ApiError, LaunchError, OpenBinaryError, ProbeVersionError, ProcessExit, ReadyError,
+    ApiError, FlushMetricsError, LaunchError, OpenBinaryError, OpenBoundedFileError,
+    ProbeVersionError, ProcessExit, ReadyError,
 };
 use smartvm_images::StageDriveError;
 
@@ -84,6 +85,12 @@ pub enum SmartVmError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file for console, log or metrics cannot be written.
+    #[error(transparent)]
+    OutputFile(#[from] OpenBoundedFileError),
+    /// Firecracker's metrics could not be had.
+    #[error(transparent)]
+    Metrics(#[from] FlushMetricsError),
     /// The VM has no device with that id.
     #[error("the VM has no device `{id}`")]
     NoSuchDevice {
@@ -171,6 +178,8 @@ impl SmartVmError {
             Self::Ready(ReadyError::Exited { .. }) => "VMM_EXITED",
             Self::Ready(error) => error.code(),
             Self::Drive(error) => error.code(),
+            Self::OutputFile(error) => error.code(),
+            Self::Metrics(error) => error.code(),
             Self::NoSuchDevice { .. } => "NO_SUCH_DEVICE",
             Self::DeviceExists { .. } => "DEVICE_EXISTS",
             Self::NoClient { .. } => "NO_CLIENT",
@@ -202,6 +211,8 @@ impl SmartVmError {
                 "name a newer Firecracker with firecrackerBinaryPath, or leave the sections out"
                     .to_owned(),
             ),
+            Self::OutputFile(error) => error.hint(),
+            Self::Metrics(error) => error.hint(),
             Self::Snapshot(error) => error.hint(),
             _ => None,
         }

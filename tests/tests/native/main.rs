@@ -14,6 +14,8 @@ mod lifecycle;
 mod live_changes;
 mod manager;
 mod recovery;
+mod snapshots;
 mod support;
+mod telemetry;
 mod terminal;
 mod too_old;

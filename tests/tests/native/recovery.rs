@@ -112,6 +112,10 @@ async fn a_process_that_only_has_the_same_number_is_left_alone() {
 fn leave_record(runtime_dir: &Path, id: &str, process: &ProcessIdentity) {
     let dir = runtime_dir.join(id);
     fs_err::create_dir(&dir).unwrap();
-    let record = serde_json::json!({ "schemaVersion": 1, "id": id, "firecracker": process });
+    // Whoever holds no lock is dead, whatever the record says.
+    let owner = ProcessIdentity::of(rustix::process::getpid()).unwrap();
+    let record = serde_json::json!({
+        "schemaVersion": 1, "id": id, "owner": owner, "firecracker": process,
+    });
     fs_err::write(dir.join("record.json"), record.to_string()).unwrap();
 }

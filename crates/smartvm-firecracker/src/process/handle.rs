@@ -14,6 +14,8 @@ use super::spawn::Guard;
 use super::{ProcessExit, ProcessIdentity};
 use crate::FirecrackerBinary;
 use crate::console::{Console, Output};
+use crate::log::FirecrackerLog;
+use crate::metrics::Metrics;
 
 /// A Firecracker process that this handle owns.
 ///
@@ -32,7 +34,9 @@ pub struct FirecrackerProcess {
     pub(super) socket_watch: Mutex<Option<SocketWatch>>,
     pub(super) identity: ProcessIdentity,
     pub(super) console: Console,
-    pub(super) log: Output,
+    pub(super) log: FirecrackerLog,
+    pub(super) log_text: Output,
+    pub(super) metrics: Option<Metrics>,
     pub(super) exit: watch::Receiver<Option<ProcessExit>>,
 }
 
@@ -55,10 +59,22 @@ impl FirecrackerProcess {
         self.console.clone()
     }
 
+    /// Firecracker's log, line by line.
+    #[must_use]
+    pub fn log(&self) -> FirecrackerLog {
+        self.log.clone()
+    }
+
     /// The end of Firecracker's log, at most 16 KiB.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        self.log.tail_text(LOG_CAPACITY)
+        self.log_text.tail_text(LOG_CAPACITY)
+    }
+
+    /// Firecracker's metrics; `None` when it was launched without a pipe for them.
+    #[must_use]
+    pub fn metrics(&self) -> Option<Metrics> {
+        self.metrics.clone()
     }
 
     /// Waits for the process to end, whatever ends it. All its output was kept by then.
@@ -77,7 +93,7 @@ impl FirecrackerProcess {
             Err(_) => None,
         };
         let unknown = ChildEnd { code: None, signal: None };
-        ProcessExit::new(end.unwrap_or(unknown), self.console.output(), &self.log)
+        ProcessExit::new(end.unwrap_or(unknown), self.console.output(), &self.log_text)
     }
 
     /// How the process ended, if [`FirecrackerProcess::exited`] would return now.

@@ -12,12 +12,14 @@ use tokio::sync::{Mutex, watch};
 
 use super::socket_watch::SocketWatch;
 use super::spawn::{Confinement, Mount, SpawnRequest, Spawned, spawn};
-use super::supervise::{Stream, supervise};
+use super::supervise::{Pumps, Stream, supervise};
 use super::{FirecrackerProcess, ProcessIdentity};
 use crate::FirecrackerBinary;
 use crate::api::LogLevel;
 use crate::console::{Console, Output};
 use crate::jailer::{self, JailSpec, STDERR_FIFO, make_stderr_fifo};
+use crate::log::{self, LogPipe, LogSources};
+use crate::metrics::{self, MetricsPipe};
 
 /// The longest path of a Unix socket in bytes: `sun_path` less its final zero.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -32,7 +34,7 @@ pub(super) const LOG_CAPACITY: usize = 16 * 1024;
 const GUARD: &str = "guard";
 
 /// How to start Firecracker.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct LaunchSpec {
     /// Where Firecracker runs; where this process does when `None`. It resolves relative names in
     /// API requests, and snapshots, against this directory.
@@ -46,6 +48,11 @@ pub struct LaunchSpec {
     pub log_level: Option<LogLevel>,
     /// Whether devices are on a PCI bus, since Firecracker 1.13; an older one ends at once.
     pub enable_pci: bool,
+    /// Where Firecracker writes its log: a pipe in its working directory or below. Without, the log
+    /// comes by way of `/proc/self/fd/2`.
+    pub log: Option<LogPipe>,
+    /// Where Firecracker writes its metrics; without, it writes none.
+    pub metrics: Option<MetricsPipe>,
     /// How many bytes of the guest's console are kept.
     pub console_capacity: usize,
     /// Whether the kernel kills Firecracker when this process is gone, however it ended.
@@ -56,8 +63,8 @@ impl FirecrackerProcess {
     /// Starts Firecracker, in a process group of its own, with no environment, and without waiting
     /// for it to be ready: see [`FirecrackerProcess::ready`].
     ///
-    /// Its standard input and output are the guest's [`Console`]; its log comes on standard error
-    /// and is kept apart.
+    /// Its standard input and output are the guest's [`Console`]; its log and what comes on standard
+    /// error are kept apart.
     ///
     /// When the future is dropped, a process that was started is killed.
     ///
@@ -70,7 +77,6 @@ impl FirecrackerProcess {
         // It runs elsewhere as a rule.
         let socket = std::path::absolute(&spec.socket_path).map_err(failed)?;
         let mut args: Vec<OsString> = vec!["--id".into(), spec.instance_id.clone().into()];
-        // Otherwise the log goes to standard output, in between the guest's console.
         args.extend(arguments(&spec, socket.as_ref(), "/proc/self/fd/2"));
         let request = SpawnRequest {
             program: binary.path().to_owned(),
@@ -144,9 +150,18 @@ impl FirecrackerProcess {
 
         let input = pipe::Sender::from_owned_fd(stdin).map_err(failed)?;
         let (console, console_output) = stream(stdout, spec.console_capacity).map_err(failed)?;
-        let (log, log_output) = stream(stderr, LOG_CAPACITY).map_err(failed)?;
+        let log = LogSources {
+            id: spec.instance_id.clone(),
+            stderr,
+            pipe: spec.log,
+            capacity: LOG_CAPACITY,
+        };
+        let (log_pump, log, log_text) = log::start_pump(log).map_err(failed)?;
+        let metrics = spec.metrics.map(metrics::start_pump).transpose().map_err(failed)?;
+        let (metrics_pump, metrics) = metrics.unzip();
+        let pumps = Pumps { log: log_pump, log_text: log_text.clone(), metrics: metrics_pump };
         let (exit_sender, exit) = watch::channel(None);
-        tokio::spawn(supervise(watched, console, log, exit_sender));
+        tokio::spawn(supervise(watched, console, pumps, exit_sender));
         tracing::debug!(pid = identity.pid, id = spec.instance_id, "Firecracker started");
 
         Ok(Self {
@@ -157,7 +172,9 @@ impl FirecrackerProcess {
             socket_watch: Mutex::new(Some(socket_watch)),
             identity,
             console: Console::new(console_output, input),
-            log: log_output,
+            log,
+            log_text,
+            metrics,
             exit,
         })
     }
@@ -275,9 +292,11 @@ fn watch_socket_dir(socket_path: &Path) -> Result<SocketWatch, LaunchError> {
         .map_err(|source| LaunchError::SocketDir { dir: dir.to_owned(), source })
 }
 
-/// What Firecracker is told, apart from its id.
+/// What Firecracker is told, apart from its id. Its log goes to `log` when it has no pipe for that:
+/// otherwise it would come on standard output, in between the guest's console.
 fn arguments(spec: &LaunchSpec, socket: &OsStr, log: &str) -> Vec<OsString> {
     let level = spec.log_level.unwrap_or_default().as_str();
+    let log = spec.log.as_ref().map_or_else(|| Path::new(log), |log| log.fifo.name());
     let mut args: Vec<OsString> = vec![
         "--api-sock".into(),
         socket.to_owned(),
@@ -285,9 +304,21 @@ fn arguments(spec: &LaunchSpec, socket: &OsStr, log: &str) -> Vec<OsString> {
         log.into(),
         "--level".into(),
         level.into(),
+        "--show-level".into(),
     ];
     if spec.enable_pci {
         args.push("--enable-pci".into());
+    }
+    if let Some(log) = &spec.log {
+        if log.show_origin {
+            args.push("--show-log-origin".into());
+        }
+        if let Some(module) = &log.module {
+            args.extend(["--module".into(), module.into()]);
+        }
+    }
+    if let Some(metrics) = spec.metrics.as_ref().filter(|metrics| metrics.at_launch) {
+        args.extend(["--metrics-path".into(), metrics.fifo.name().into()]);
     }
     args
 }

@@ -54,6 +54,8 @@ pub(crate) fn spec(dir: &Path, id: &str) -> LaunchSpec {
         instance_id: id.to_owned(),
         log_level: None,
         enable_pci: false,
+        log: None,
+        metrics: None,
         console_capacity: 4096,
         die_with_parent: true,
     }
@@ -198,9 +200,9 @@ async fn what_is_at_the_sockets_path_is_not_touched() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(dir.path(), "waits");
     fs_err::write(&spec.socket_path, b"precious").unwrap();
-    let error = refusal(spec.clone()).await;
-    assert_eq!(error.code(), "SOCKET_EXISTS");
-    assert_eq!(fs_err::read(&spec.socket_path).unwrap(), b"precious");
+    let socket_path = spec.socket_path.clone();
+    assert_eq!(refusal(spec).await.code(), "SOCKET_EXISTS");
+    assert_eq!(fs_err::read(socket_path).unwrap(), b"precious");
 }
 
 async fn an_id_that_firecracker_would_refuse_is_refused_before_the_start() {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpgrp, getpid, parent_process_death_signal};
 
+use crate::flood;
+
 pub(crate) fn is_meant(arguments: &[String]) -> bool {
     arguments.first().is_some_and(|first| first == "--version" || first == "--id")
 }
@@ -17,11 +19,22 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
         println!("Firecracker v1.12.1\n");
         return ExitCode::SUCCESS;
     }
-    let [id_flag, id, socket_flag, socket, log_flag, log, level_flag, _level] = arguments else {
+    let Some((arguments, more)) = arguments.split_at_checked(9) else {
         return ExitCode::from(153);
     };
-    let flags = [id_flag, socket_flag, log_flag, level_flag].map(String::as_str);
-    if flags != ["--id", "--api-sock", "--log-path", "--level"] || log != "/proc/self/fd/2" {
+    let [id_flag, id, socket_flag, socket, log_flag, log, level_flag, _level, show] = arguments
+    else {
+        return ExitCode::from(153);
+    };
+    if let [flag, metrics] = more
+        && flag == "--metrics-path"
+        && log == "log.fifo"
+    {
+        return flood::all(log, metrics);
+    }
+    let flags = [id_flag, socket_flag, log_flag, level_flag, show].map(String::as_str);
+    let expected = ["--id", "--api-sock", "--log-path", "--level", "--show-level"];
+    if flags != expected || !more.is_empty() || log != "/proc/self/fd/2" {
         return ExitCode::from(153);
     }
     behave(id, socket)

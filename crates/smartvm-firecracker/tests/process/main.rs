@@ -4,6 +4,7 @@
 
 mod cases;
 mod fake_firecracker;
+mod flood;
 mod spawning;
 
 use std::panic::catch_unwind;
@@ -16,7 +17,7 @@ fn main() -> ExitCode {
     }
     let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
     let mut failed = 0;
-    for (name, case) in cases::ALL.iter().chain(spawning::ALL) {
+    for (name, case) in cases::ALL.iter().chain(spawning::ALL).chain(flood::ALL) {
         if filter.is_some_and(|filter| !name.contains(filter.as_str())) {
             continue;
         }

@@ -1,5 +1,7 @@
 //! The configuration file of one VM.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::balloon::BalloonConfig;
@@ -76,6 +78,10 @@ pub struct VmConfig {
     /// Memory that comes and goes while the guest runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_hotplug: Option<MemoryHotplugConfig>,
+    /// A file that the guest's console is also written to: private, appended to, rotated before it
+    /// exceeds [`SmartVmOptions::output_file_limit`](crate::SmartVmOptions::output_file_limit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console_file: Option<PathBuf>,
     /// Firecracker's own log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logger: Option<LoggerConfig>,
@@ -142,12 +148,26 @@ impl VmConfig {
         if let Some(hotplug) = &self.memory_hotplug {
             hotplug.check(breaches);
         }
+        self.check_output_files(breaches);
         if let Some(logger) = &self.logger {
             logger.check(breaches);
         }
         if let Some(metrics) = &self.metrics {
             metrics.check(breaches);
         }
+    }
+
+    /// Each file is rotated by itself.
+    fn check_output_files(&self, breaches: &mut Breaches) {
+        let log = self.logger.as_ref().and_then(|logger| logger.log_path.as_ref());
+        let metrics = self.metrics.as_ref().and_then(|metrics| metrics.metrics_path.as_ref());
+        if let Some(console) = &self.console_file {
+            breaches.require(!console.as_os_str().is_empty(), "consoleFile", "must not be empty");
+            let is_own = Some(console) != log && Some(console) != metrics;
+            breaches.require(is_own, "consoleFile", "must not be the log's or the metrics' file");
+        }
+        let differ = log.is_none() || log != metrics;
+        breaches.require(differ, "logger.logPath", "must not be the metrics' file");
     }
 
     /// A guest boots from one device.

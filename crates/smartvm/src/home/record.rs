@@ -20,6 +20,8 @@ pub(crate) struct VmRecord {
     pub(crate) schema_version: u32,
     /// The VM.
     pub(crate) id: VmId,
+    /// The process that holds the lock of the directory, or held it until it died.
+    pub(crate) owner: ProcessIdentity,
     /// Firecracker's process. Absent before it was started: a Firecracker whose owner dies before
     /// this was written is ended by the kernel (parent-death signal).
     pub(crate) firecracker: Option<ProcessIdentity>,
@@ -29,8 +31,10 @@ pub(crate) struct VmRecord {
 }
 
 impl VmRecord {
-    pub(crate) fn new(id: VmId) -> Self {
-        Self { schema_version: 1, id, firecracker: None, links: Vec::new() }
+    /// The record of a VM that is ours and for which nothing was made yet.
+    pub(crate) fn new(id: VmId) -> io::Result<Self> {
+        let owner = ProcessIdentity::of(rustix::process::getpid())?;
+        Ok(Self { schema_version: 1, id, owner, firecracker: None, links: Vec::new() })
     }
 
     /// Replaces the record in `dir`; a reader sees the old or the new one, never half of it.
@@ -59,7 +63,7 @@ mod tests {
     fn a_record_is_read_back_as_it_was_written() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(VmRecord::read(dir.path()).unwrap(), None);
-        let record = VmRecord::new("a".parse().unwrap());
+        let record = VmRecord::new("a".parse().unwrap()).unwrap();
         record.write(dir.path()).unwrap();
         assert_eq!(VmRecord::read(dir.path()).unwrap(), Some(record));
     }

@@ -92,7 +92,7 @@ impl RuntimeDir {
         std::fs::DirBuilder::new().mode(0o700).create(path)?;
         let lock = open_lock(&path.join(LOCK))?;
         lock.file().try_lock().map_err(io::Error::other)?;
-        let record = VmRecord::new(id.clone());
+        let record = VmRecord::new(id.clone())?;
         record.write(path)?;
         Ok(VmDir::new(self.clone(), path.to_owned(), record, lock))
     }

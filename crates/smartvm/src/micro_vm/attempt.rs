@@ -2,11 +2,11 @@
 
 use std::io;
 
-use smartvm_firecracker::FirecrackerProcess;
+use smartvm_firecracker::{ConsoleRecording, FirecrackerProcess};
 use tokio::task::JoinHandle;
 
 use super::stop::KILL_NOW;
-use crate::home::VmDir;
+use crate::home::{ClaimError, VmDir};
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::UffdHandler;
 
@@ -16,9 +16,13 @@ use crate::snapshot::UffdHandler;
 /// undo what was made.
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
+    /// The directory while it is being taken, which cannot be interrupted.
+    pub(super) claiming: Option<JoinHandle<Result<VmDir, ClaimError>>>,
     pub(super) dir: Option<VmDir>,
     pub(super) staging: Staging,
     pub(super) process: Option<FirecrackerProcess>,
+    /// It ends with the process' output.
+    pub(super) recording: Option<ConsoleRecording>,
     /// What gives the guest its memory, where it is not the kernel.
     pub(super) uffd: Option<UffdHandler>,
 }
@@ -46,7 +50,11 @@ impl Attempt {
             let _ = staging.await;
         }
         drop(self.uffd);
-        match self.dir {
+        let claimed = match self.claiming {
+            Some(claiming) => claiming.await.ok().and_then(Result::ok),
+            None => None,
+        };
+        match self.dir.or(claimed) {
             Some(dir) => dir.remove(),
             None => Ok(()),
         }

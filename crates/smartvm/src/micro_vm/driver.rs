@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use smartvm_firecracker::api::VmRunState;
-use smartvm_firecracker::{ApiClient, FirecrackerProcess, ProcessExit};
+use smartvm_firecracker::{ApiClient, ConsoleRecording, FirecrackerProcess, ProcessExit};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -25,6 +25,9 @@ use crate::home::VmDir;
 use crate::lifecycle::{Call, VmState, admit};
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::{CreateSnapshot, Snapshot, SnapshotError, UffdError, UffdHandler};
+
+/// How long the recording of the console may take after the guest's end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Owns one VM. Everything that changes the host for this VM happens in its task.
 pub(super) struct Driver {
@@ -45,6 +48,7 @@ struct Live {
     process: FirecrackerProcess,
     client: Arc<ApiClient>,
     dir: VmDir,
+    recording: Option<ConsoleRecording>,
     files: DeviceFiles,
     /// What gives the guest its memory, where it is not the kernel. Dropped last.
     uffd: Option<UffdHandler>,
@@ -99,7 +103,7 @@ impl Driver {
                 exit = process.exited() => {
                     let cause =
                         if exit.is_clean() { EndCause::GuestEnded } else { EndCause::Crashed };
-                    self.ended(cause, Some(exit));
+                    self.ended(cause, Some(exit)).await;
                 }
                 failed = memory_lost(uffd) => self.memory_lost(&failed).await,
                 request = self.requests.recv() => return request,
@@ -161,11 +165,14 @@ impl Driver {
         let client = Arc::new(client);
         self.publish(|running| {
             running.console = Some(process.console());
+            running.log = Some(process.log());
+            running.metrics = process.metrics();
             running.process_id = Some(process.identity().pid);
             running.client = Some(Arc::clone(&client));
         });
         let files = DeviceFiles::of(&self.setup.spec, dir.work_dir());
-        self.live = Some(Live { process, client, dir, files, uffd: attempt.uffd, counted_from });
+        let (recording, uffd) = (attempt.recording, attempt.uffd);
+        self.live = Some(Live { process, client, dir, recording, files, uffd, counted_from });
         self.state.send_replace(state);
         report
     }
@@ -271,7 +278,7 @@ impl Driver {
         let cause = std::error::Error::source(error).map(ToString::to_string);
         tracing::error!(vm = %self.setup.spec.id(), %error, cause, "ending the VM");
         let termination = live.process.terminate(KILL_NOW).await;
-        self.ended(EndCause::MemoryLost, termination.exit);
+        self.ended(EndCause::MemoryLost, termination.exit).await;
     }
 
     async fn stop(&mut self, patience: Duration) -> StopReport {
@@ -294,23 +301,27 @@ impl Driver {
             }
         };
         self.live = Some(live);
-        self.ended(EndCause::Stopped, report.exit.clone());
+        self.ended(EndCause::Stopped, report.exit.clone()).await;
         report
     }
 
     async fn kill(&mut self) {
         if let Some(live) = &self.live {
             let termination = live.process.terminate(KILL_NOW).await;
-            self.ended(EndCause::Killed, termination.exit);
+            self.ended(EndCause::Killed, termination.exit).await;
         }
     }
 
     /// Notes that the process is gone; its socket goes with it. After a crash everything goes at
     /// once; otherwise the directory stays for the cleanup.
-    fn ended(&mut self, cause: EndCause, exit: Option<ProcessExit>) {
+    async fn ended(&mut self, cause: EndCause, exit: Option<ProcessExit>) {
         let Some(live) = self.live.take() else { return };
         drop(live.process);
         drop(live.uffd);
+        if let Some(recording) = live.recording {
+            // A disk that takes longer is broken; the recording goes on while we do.
+            let _ = tokio::time::timeout(LAST_WORDS, recording.finished()).await;
+        }
         self.left = Some(live.dir);
         let crashed = matches!(cause, EndCause::Crashed | EndCause::MemoryLost);
         if crashed && let Err(error) = self.remove_files() {

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use smartvm_firecracker::api::InstanceInfo;
-use smartvm_firecracker::{ApiClient, ApiError, Console, FirecrackerVersion};
+use smartvm_firecracker::{
+    ApiClient, ApiError, Console, FirecrackerLog, FirecrackerVersion, Metrics,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::driver::Driver;
@@ -72,6 +74,8 @@ pub(super) struct Published {
 pub(super) struct Running {
     pub(super) client: Option<Arc<ApiClient>>,
     pub(super) console: Option<Console>,
+    pub(super) log: Option<FirecrackerLog>,
+    pub(super) metrics: Option<Metrics>,
     pub(super) process_id: Option<u32>,
 }
 
@@ -284,8 +288,8 @@ impl MicroVm {
         client.ok_or(SmartVmError::NoClient { call })
     }
 
-    fn running<T>(&self, look: impl FnOnce(&Running) -> T) -> T {
-        // A panic elsewhere cannot leave these three options half-written.
+    pub(super) fn running<T>(&self, look: impl FnOnce(&Running) -> T) -> T {
+        // A panic elsewhere cannot leave these options half-written.
         look(&self.published.running.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

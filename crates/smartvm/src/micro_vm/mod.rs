@@ -16,12 +16,14 @@ mod files;
 mod handle;
 mod memory;
 mod metadata;
+mod outputs;
 mod report;
 mod request;
 mod restore;
 mod save;
 mod start;
 mod stop;
+mod telemetry;
 mod update;
 mod version_gate;
 

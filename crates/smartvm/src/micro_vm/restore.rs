@@ -4,6 +4,9 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
+use smartvm_firecracker::api::{
+    MemoryBackend as LoadBackend, MemoryBackendType, SnapshotLoadParams, VsockOverride,
+};
 use smartvm_firecracker::{ApiClient, FirecrackerProcess, FirecrackerVersion, SnapshotFormat};
 use smartvm_images::stage_drive;
 
@@ -11,14 +14,12 @@ use super::attempt::{Attempt, Staging};
 use super::call::call;
 use super::clock::Clock;
 use super::handle::VmSetup;
+use super::outputs;
 use super::start::{Started, bring_up, staged};
 use crate::home::{Access, WorkDir};
 use crate::lifecycle::VmState;
 use crate::smart_vm_error::SmartVmError;
-use crate::snapshot::{
-    DriveContent, LoadBackend, MemoryBackend, RestorePlan, SnapshotError, SnapshotLoadParams,
-    UffdHandler, VsockOverride, ask_to_load,
-};
+use crate::snapshot::{DriveContent, MemoryBackend, RestorePlan, SnapshotError, UffdHandler};
 
 /// The snapshot's files and our socket, in the work directory.
 const VMSTATE: &str = "restore.vmstate";
@@ -77,6 +78,7 @@ pub(super) async fn restore(
     let manifest = snapshot.manifest();
     manifest.check_firecracker(&version, format).map_err(SnapshotError::from)?;
     clock.step("check version");
+    outputs::describe_metrics(setup, process, &client).await?;
     if staged(staging).await? {
         clock.step("copy drives");
     }
@@ -143,26 +145,23 @@ async fn load(
 ) -> Result<(), SmartVmError> {
     let request = &plan.request;
     let (backend_type, backend_path) = match request.backend {
-        MemoryBackend::File => ("File", MEMORY),
-        MemoryBackend::Uffd => ("Uffd", UFFD),
+        MemoryBackend::File => (MemoryBackendType::File, MEMORY),
+        MemoryBackend::Uffd => (MemoryBackendType::Uffd, UFFD),
     };
-    let renamed = *version >= FirecrackerVersion::new(1, 13, 0);
-    let track = request.track_dirty_pages;
-    let params = SnapshotLoadParams {
-        snapshot_path: Path::new(VMSTATE),
-        mem_backend: LoadBackend { backend_type, backend_path: Path::new(backend_path) },
-        resume_vm: request.resume,
-        enable_diff_snapshots: (track && !renamed).then_some(true),
-        track_dirty_pages: (track && renamed).then_some(true),
-        network_overrides: &request.network_overrides,
-        vsock_override: request
-            .vsock_override
-            .as_deref()
-            .map(|uds_path| VsockOverride { uds_path }),
-        clock_realtime: request.clock_realtime,
-    };
-    let client = client.clone().with_deadline(LOAD_PATIENCE);
-    call(process, "load the snapshot", ask_to_load(&client, &params)).await
+    let backend = LoadBackend { backend_type, backend_path: backend_path.into() };
+    let mut params = SnapshotLoadParams::new(VMSTATE, backend);
+    params.resume_vm = Some(request.resume);
+    if request.track_dirty_pages && *version >= FirecrackerVersion::new(1, 13, 0) {
+        params.track_dirty_pages = Some(true);
+    } else if request.track_dirty_pages {
+        params.enable_diff_snapshots = Some(true);
+    }
+    params.network_overrides = request.network_overrides.clone();
+    params.vsock_override =
+        request.vsock_override.clone().map(|uds_path| VsockOverride { uds_path });
+    params.clock_realtime = request.clock_realtime.then_some(true);
+    let client = client.clone().with_snapshot_deadline(LOAD_PATIENCE);
+    call(process, "load the snapshot", client.load_snapshot(&params)).await
 }
 
 /// Awaits `work`, which never ends when the guest's page faults are not served.

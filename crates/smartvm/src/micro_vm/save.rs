@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use smartvm_firecracker::api::VmRunState;
+use smartvm_firecracker::api::{Drive, SnapshotCreateParams, SnapshotType, VmRunState};
 use smartvm_firecracker::{ApiClient, ApiError, FirecrackerProcess, SnapshotFormat};
 use smartvm_images::{StageDriveError, stage_drive};
 use tokio::task::JoinHandle;
@@ -17,8 +17,8 @@ use crate::lifecycle::VmState;
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::{
     Circumstances, CreateSnapshot, CreateSnapshotError, Draft, DriveContent, FileDigest,
-    HostIdentity, KnownDrive, Prepared, SavedDrive, SnapshotError, SnapshotKind, SnapshotManifest,
-    SnapshotParent, ask_for_drives, ask_to_save, now_ms, prepare,
+    HostIdentity, Prepared, SavedDrive, SnapshotError, SnapshotKind, SnapshotManifest,
+    SnapshotParent, now_ms, prepare,
 };
 
 /// The files that Firecracker fills, in the work directory.
@@ -82,7 +82,8 @@ impl Subject<'_> {
         let Capture { draft, progress } = capture;
         let draft = &*draft.insert(prepared.draft);
         let parent = prepared.parent;
-        let client = self.client.clone().with_deadline(self.patience());
+        let patience = self.patience();
+        let client = self.client.clone().with_deadline(patience).with_snapshot_deadline(patience);
         self.expose(draft)?;
 
         let saved = if self.state == VmState::Running {
@@ -121,9 +122,7 @@ impl Subject<'_> {
             tracks_dirty_pages: machine.track_dirty_pages == Some(true),
             counted_from: self.counted_from,
         };
-        let known = ask_for_drives(self.client);
-        let known = call(self.process, "ask for the drives", known).await?;
-        let drives = self.saved_drives(&known)?;
+        let drives = self.drives().await?;
         let captured = drives.iter().filter(|drive| drive.content == DriveContent::Captured);
         let captured: Vec<_> = captured.map(|drive| self.work_dir.host_path(&drive.path)).collect();
         let store = self.setup.options.data_dir.join("snapshots");
@@ -144,15 +143,19 @@ impl Subject<'_> {
         progress: &mut Progress,
     ) -> Result<Vec<SavedDrive>, SmartVmError> {
         // Asked for again: nobody can change a drive any more.
-        let known = call(self.process, "ask for the drives", ask_for_drives(client)).await?;
-        let drives = self.saved_drives(&known)?;
+        let drives = self.drives().await?;
         progress.asked = true;
-        let (vmstate, memory) = (Path::new(VMSTATE), Path::new(MEMORY));
-        let saving = ask_to_save(client, differential, vmstate, memory);
-        call(self.process, "save the guest", saving).await.map_err(|error| match error {
-            SmartVmError::Api { source, .. } if is_out_of_space(&source) => full(draft),
-            error => error,
-        })?;
+        let params = SnapshotCreateParams {
+            mem_file_path: MEMORY.into(),
+            snapshot_path: VMSTATE.into(),
+            snapshot_type: differential.then_some(SnapshotType::Diff),
+        };
+        call(self.process, "save the guest", client.create_snapshot(&params)).await.map_err(
+            |error| match error {
+                SmartVmError::Api { source, .. } if is_out_of_space(&source) => full(draft),
+                error => error,
+            },
+        )?;
 
         let captured = drives.iter().filter(|drive| drive.content == DriveContent::Captured);
         let copies: Vec<(PathBuf, PathBuf)> = captured
@@ -170,14 +173,16 @@ impl Subject<'_> {
         Ok(drives)
     }
 
-    /// What becomes of each drive that Firecracker has.
-    fn saved_drives(&self, known: &[KnownDrive]) -> Result<Vec<SavedDrive>, SmartVmError> {
-        known.iter().map(|drive| self.saved_drive(drive)).collect()
+    /// What becomes of each drive that Firecracker has at this moment.
+    async fn drives(&self) -> Result<Vec<SavedDrive>, SmartVmError> {
+        let config = self.client.get_vm_config();
+        let config = call(self.process, "ask for the drives", config).await?;
+        config.drives.iter().map(|drive| self.saved_drive(drive)).collect()
     }
 
-    fn saved_drive(&self, known: &KnownDrive) -> Result<SavedDrive, SmartVmError> {
+    fn saved_drive(&self, known: &Drive) -> Result<SavedDrive, SmartVmError> {
         let refused = |problem| {
-            let drive_id = known.drive_id.clone();
+            let drive_id = known.drive_id.to_string();
             SmartVmError::from(SnapshotError::from(CreateSnapshotError::Drive {
                 drive_id,
                 problem,
@@ -196,12 +201,12 @@ impl Subject<'_> {
             return Err(refused("is not an image file, and nothing else can be copied"));
         }
         let read_only = known.is_read_only == Some(true);
-        let content = match self.shared_source(&known.drive_id, &file) {
+        let content = match self.shared_source(known.drive_id.as_str(), &file) {
             Some(path) if read_only => DriveContent::Shared { path },
             _ => DriveContent::Captured,
         };
         let digest = FileDigest::unknown();
-        Ok(SavedDrive { drive_id: known.drive_id.clone(), path, read_only, content, digest })
+        Ok(SavedDrive { drive_id: known.drive_id.to_string(), path, read_only, content, digest })
     }
 
     /// The file that a drive shares with others: the configured one, if that is what it still has.

@@ -11,6 +11,7 @@ use super::clock::Clock;
 use super::configure::Configure;
 use super::files;
 use super::handle::VmSetup;
+use super::outputs::{self, Copies};
 use super::report::StartReport;
 use super::restore::restore;
 use super::version_gate;
@@ -51,6 +52,7 @@ pub(super) async fn start(setup: &VmSetup, attempt: &mut Attempt) -> Result<Star
     let client = process.ready().await?.with_pci(setup.spec.config().enable_pci);
     clock.step("api ready");
 
+    outputs::describe_metrics(setup, process, &client).await?;
     let configure = Configure { process, client: &client, spec: &setup.spec };
     configure.machine().await?;
     clock.step("configure");
@@ -83,25 +85,31 @@ pub(super) async fn bring_up(
     if setup.restore.is_none() {
         version_gate::check(&binary, &setup.spec).await?;
     }
-    let dir = claim(setup).await?;
+    let mut copies = Copies::open(setup)?;
+    let console_copy = copies.console.take();
+    let dir = claim(setup, attempt).await?;
     let dir = attempt.dir.insert(dir);
     clock.step("directory");
 
     let work_dir = dir.work_dir();
-    let level = setup.spec.config().logger.as_ref().and_then(|logger| logger.level);
+    let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
+    let (log, metrics) = copies.pipes(setup, &work_dir).map_err(unusable_dir)?;
+    let logger = setup.spec.config().logger.as_ref();
     let launch = LaunchSpec {
         working_dir: Some(work_dir.path().to_owned()),
         socket_path: dir.socket_path(),
         instance_id: setup.spec.id().to_instance_id(),
-        log_level: Some(level.unwrap_or(LoggerConfig::DEFAULT_LEVEL)),
+        log_level: logger.and_then(|logger| logger.level).or(Some(LoggerConfig::DEFAULT_LEVEL)),
         enable_pci: setup.spec.config().enable_pci,
+        log: Some(log),
+        metrics: Some(metrics),
         console_capacity: options.console_capacity,
         die_with_parent: true,
     };
     let process = FirecrackerProcess::launch(&binary, launch).await?;
     let process = attempt.process.insert(process);
-    dir.record_process(process.identity())
-        .map_err(|source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source })?;
+    attempt.recording = console_copy.map(|file| process.console().record(file));
+    dir.record_process(process.identity()).map_err(unusable_dir)?;
     clock.step("launch");
     Ok(binary)
 }
@@ -115,10 +123,11 @@ pub(super) async fn staged(staging: &mut Staging) -> Result<bool, SmartVmError> 
     Ok(true)
 }
 
-async fn claim(setup: &VmSetup) -> Result<VmDir, SmartVmError> {
+/// Takes the VM's directory. A start that is interrupted meanwhile gives it back.
+async fn claim(setup: &VmSetup, attempt: &mut Attempt) -> Result<VmDir, SmartVmError> {
     let (home, id) = (setup.home.clone(), setup.spec.id().clone());
-    tokio::task::spawn_blocking(move || home.claim(&id))
-        .await
-        .map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?
-        .map_err(SmartVmError::from)
+    let claiming = tokio::task::spawn_blocking(move || home.claim(&id));
+    let claimed = attempt.claiming.insert(claiming).await;
+    attempt.claiming = None;
+    Ok(claimed.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })??)
 }

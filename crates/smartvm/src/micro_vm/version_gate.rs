@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::Value;
+use smartvm_firecracker::api;
 use smartvm_firecracker::capability::{Method, Requirement, Since, requirements};
 use smartvm_firecracker::{FirecrackerBinary, FirecrackerVersion};
 
@@ -61,6 +62,12 @@ fn needs_of(spec: &VmSpec) -> Vec<(String, Requirement)> {
     needs.add("mmds", "/mmds/config", spec.mmds.as_ref());
     let serial = config.serial.as_ref().map(|serial| serial.to_wire(""));
     needs.add("serial", "/serial", serial.as_ref());
+    let metrics = config.metrics.as_ref().map(|metrics| api::Metrics {
+        emit_id: metrics.emit_id,
+        properties: (!metrics.properties.is_empty()).then(|| metrics.properties.clone()),
+        ..api::Metrics::to("")
+    });
+    needs.add("metrics", "/metrics", metrics.as_ref());
     needs.add("memoryHotplug", "/hotplug/memory", spec.memory_hotplug.as_ref());
     needs.0
 }
@@ -120,7 +127,7 @@ mod tests {
                 "balloon":{"amountMib":1,"freePageHinting":true},
                 "networkInterfaces":[{"ifaceId":"a","hostDevName":"t","mtu":1500}],
                 "mmds":{"networkInterfaces":["a"],"imdsCompat":true},
-                "pmem":[{"id":"p","pathOnHost":"/p"}],"memoryHotplug":{"totalSizeMib":128}"#
+                "pmem":[{"id":"p","pathOnHost":"/p"}],"metrics":{"emitId":true},"memoryHotplug":{"totalSizeMib":128}"#
             ),
             [
                 "enablePci: --enable-pci needs Firecracker 1.13.0",
@@ -130,6 +137,7 @@ mod tests {
                 "mmds: imds_compat needs Firecracker 1.13.0",
                 "serial: PUT /serial needs Firecracker 1.14.0",
                 "serial: rate_limiter needs Firecracker 1.16.0",
+                "metrics: emit_id needs Firecracker 1.17.0",
                 "memoryHotplug: PUT /hotplug/memory needs Firecracker 1.14.0",
             ]
         );

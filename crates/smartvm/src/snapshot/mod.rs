@@ -33,7 +33,6 @@ mod snapshot_error;
 mod stamp;
 mod store;
 mod uffd;
-mod wire;
 
 pub use compatible::{HostIdentity, IncompatibleSnapshot};
 pub use cpu::CpuIdentity;
@@ -48,13 +47,10 @@ pub use merge::MergeSnapshotError;
 pub use name::{InvalidSnapshotName, SnapshotName};
 pub use read::ReadManifestError;
 pub(crate) use restore::RestorePlan;
-pub use restore::{MemoryBackend, NetworkOverride, RestoreVm, TooOld};
+pub use restore::{MemoryBackend, RestoreVm, TooOld};
+pub use smartvm_firecracker::api::NetworkOverride;
 pub use snapshot::{Snapshot, Verify, VerifySnapshotError};
 pub use snapshot_error::SnapshotError;
 pub use store::{SnapshotStore, SnapshotStoreError};
 pub(crate) use uffd::UffdHandler;
 pub use uffd::{GuestRegion, GuestRegions, ParseRegionsError, UffdError};
-pub(crate) use wire::{
-    KnownDrive, LoadBackend, SnapshotLoadParams, VsockOverride, ask_for_drives, ask_to_load,
-    ask_to_save,
-};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use smartvm_firecracker::FirecrackerVersion;
+use smartvm_firecracker::api::NetworkOverride;
 
 use super::compatible::{HostIdentity, IncompatibleSnapshot};
 use super::manifest::DriveContent;
@@ -50,15 +51,6 @@ pub enum MemoryBackend {
     File,
     /// This process gives the guest each page as it touches it, through userfaultfd.
     Uffd,
-}
-
-/// Another TAP device for a network interface of the saved guest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NetworkOverride {
-    /// The interface, as the snapshot knows it.
-    pub iface_id: String,
-    /// The TAP device.
-    pub host_dev_name: String,
 }
 
 impl RestoreVm {
@@ -128,13 +120,17 @@ impl RestorePlan {
         Ok(Self { request, snapshot })
     }
 
-    /// What the VM is made of: the configuration of the saved one, with its own id, and with its
-    /// captured drives in the snapshot.
+    /// What the VM is made of: the configuration of the saved one, with its own id, with its
+    /// captured drives in the snapshot, and without the files that the saved one writes.
     pub(crate) fn config(&self) -> VmConfig {
         let manifest = self.snapshot.manifest();
         let mut config = manifest.config.clone();
         config.id = self.request.id.as_ref().map(ToString::to_string);
         config.machine_config.track_dirty_pages = Some(self.request.track_dirty_pages);
+        // They are the saved VM's own, which may run still, as other copies of it may.
+        config.console_file = None;
+        config.logger.iter_mut().for_each(|logger| logger.log_path = None);
+        config.metrics.iter_mut().for_each(|metrics| metrics.metrics_path = None);
         for drive in &mut config.drives {
             let saved = manifest.drives.iter().find(|saved| saved.drive_id == drive.drive_id);
             if let Some(saved) = saved {
@@ -169,7 +165,8 @@ mod tests {
         let vsock = RestoreVm { vsock_override: Some("v".into()), ..restore() };
         assert!(refused(&vsock, "1.15.1").unwrap().contains("1.16.0"));
         assert_eq!(refused(&restore(), "1.7.0"), None);
-        let tap = NetworkOverride { iface_id: "eth0".into(), host_dev_name: "tap1".into() };
+        let tap =
+            NetworkOverride { iface_id: "eth0".parse().unwrap(), host_dev_name: "tap1".into() };
         let tap = RestoreVm { network_overrides: vec![tap], ..restore() };
         assert!(refused(&tap, "1.11.0").unwrap().contains("1.12.0"));
     }

@@ -91,6 +91,9 @@ impl SnapshotStoreError {
             Self::Exists { .. } => "SNAPSHOT_EXISTS",
             Self::InUse { .. } => "SNAPSHOT_IN_USE",
             Self::Damaged { .. } => "SNAPSHOT_DAMAGED",
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "SNAPSHOT_NO_SPACE"
+            }
             Self::Io { .. } => "SNAPSHOT_STORE_FAILED",
         }
     }

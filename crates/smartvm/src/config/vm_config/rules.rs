@@ -212,6 +212,9 @@ fn every_rule_is_named_with_its_place() {
         ("/logger/logPath", json!(""), "logger.logPath must not be empty"),
         ("/logger/module", json!(""), "logger.module must not be empty"),
         ("/metrics/metricsPath", json!(""), "metrics.metricsPath must not be empty"),
+        ("/consoleFile", json!(""), "consoleFile must not be empty"),
+        ("/consoleFile", json!("/m"), "consoleFile must not be the log's or the metrics' file"),
+        ("/logger/logPath", json!("/m"), "logger.logPath must not be the metrics' file"),
         (
             "/cpuConfig/kvmCapabilities",
             json!(["121", "!", "+1"]),

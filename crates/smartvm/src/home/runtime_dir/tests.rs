@@ -8,6 +8,10 @@ fn home() -> (tempfile::TempDir, RuntimeDir) {
     (dir, home)
 }
 
+fn is_unlocked(home: &RuntimeDir) -> bool {
+    open_lock(&home.path().join(".lock")).unwrap().file().try_lock().is_ok()
+}
+
 fn id(text: &str) -> VmId {
     text.parse().unwrap()
 }
@@ -68,4 +72,23 @@ fn two_managers_that_race_for_an_id_never_both_get_it() {
         });
         assert_eq!(claims.len(), 1, "round {round}");
     }
+}
+
+#[test]
+fn the_last_child_of_a_dead_owner_is_waited_for() {
+    let (_guard, home) = home();
+    let dir = home.path().join("dead");
+    fs_err::create_dir(&dir).unwrap();
+    let mut record = VmRecord::new(id("dead")).unwrap();
+    record.owner.start_time += 1;
+    record.write(&dir).unwrap();
+    let child = try_lock_vm(&dir).unwrap().unwrap();
+    let report = std::thread::scope(|scope| {
+        let sweep = scope.spawn(|| home.sweep());
+        // It holds the lock of the whole directory while it looks at this one's.
+        while is_unlocked(&home) && !sweep.is_finished() {}
+        drop(child);
+        sweep.join().unwrap().unwrap()
+    });
+    assert_eq!(report.removed, [id("dead")]);
 }

@@ -1,0 +1,131 @@
+//! The other side of a control socket.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::request::{Answer, ControlCall, Refusal};
+use super::serve::read_line;
+use super::socket_path;
+use crate::vm_id::VmId;
+
+/// A connection to the owner of a VM.
+#[derive(Debug)]
+pub struct ControlClient {
+    id: VmId,
+    stream: BufReader<UnixStream>,
+}
+
+/// A request that was not carried out, as far as this side knows.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// No VM with this id has an owner that listens.
+    #[error("no running VM {id} can be asked at {}", path.display())]
+    NotFound {
+        /// The id.
+        id: VmId,
+        /// Where its socket would be.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The owner did not answer, or not in time.
+    #[error("the owner of VM {id} did not answer")]
+    NoAnswer {
+        /// The id.
+        id: VmId,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The owner could not do it.
+    #[error("{message}")]
+    Refused {
+        /// The stable code of what went wrong there.
+        code: String,
+        /// What went wrong there.
+        message: String,
+        /// Why.
+        causes: Vec<String>,
+        /// What a person can do about it.
+        hint: Option<String>,
+    },
+}
+
+impl ControlError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::NotFound { .. } => "VM_NOT_FOUND",
+            Self::NoAnswer { .. } => "CONTROL_FAILED",
+            Self::Refused { code, .. } => code,
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { .. } => Some(
+                "name a VM that `smartvm run` runs in the same --runtime-dir, by its --id"
+                    .to_owned(),
+            ),
+            Self::NoAnswer { .. } => None,
+            Self::Refused { hint, .. } => hint.clone(),
+        }
+    }
+}
+
+impl ControlClient {
+    /// Connects to the owner of VM `id` in `runtime_dir`.
+    ///
+    /// # Errors
+    /// `VM_NOT_FOUND` when nobody listens there.
+    pub async fn connect(runtime_dir: &Path, id: &VmId) -> Result<Self, ControlError> {
+        let path = socket_path(&runtime_dir.join(id.as_str()));
+        match UnixStream::connect(&path).await {
+            Ok(stream) => Ok(Self { id: id.clone(), stream: BufReader::new(stream) }),
+            Err(source) => Err(ControlError::NotFound { id: id.clone(), path, source }),
+        }
+    }
+
+    /// Makes a request and waits for its answer, `patience` at most. A request that was given up may
+    /// be carried out all the same.
+    ///
+    /// # Errors
+    /// `CONTROL_FAILED` without an answer; else what went wrong at the owner, with its own code.
+    pub async fn call(
+        &mut self,
+        call: &ControlCall,
+        patience: Duration,
+    ) -> Result<Value, ControlError> {
+        let answer = match timeout(patience, self.exchange(call)).await {
+            Ok(answer) => answer,
+            Err(late) => Err(io::Error::new(io::ErrorKind::TimedOut, late)),
+        };
+        match answer {
+            Ok(Answer::Ok(value)) => Ok(value),
+            Ok(Answer::Error(Refusal { code, message, causes, hint })) => {
+                Err(ControlError::Refused { code, message, causes, hint })
+            }
+            Err(source) => Err(ControlError::NoAnswer { id: self.id.clone(), source }),
+        }
+    }
+
+    async fn exchange(&mut self, call: &ControlCall) -> io::Result<Answer> {
+        let mut text = serde_json::to_vec(call).map_err(io::Error::other)?;
+        text.push(b'\n');
+        self.stream.get_mut().write_all(&text).await?;
+        let mut line = Vec::new();
+        if !read_line(&mut self.stream, &mut line).await? {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        serde_json::from_slice(&line).map_err(io::Error::other)
+    }
+}

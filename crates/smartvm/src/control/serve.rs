@@ -1,0 +1,116 @@
+//! One connection to a control socket.
+
+use std::time::Duration;
+
+use rustix::process::geteuid;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::request::{Answer, ControlCall, MAX_LINE, Refusal};
+use crate::micro_vm::MicroVm;
+use crate::smart_vm_error::SmartVmError;
+
+/// How long a request may take to come, and an answer to be read. Work takes as long as it takes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Serves the requests of one connection until it is closed or breaks a rule.
+pub(super) async fn serve(vm: MicroVm, stream: UnixStream) {
+    match stream.peer_cred() {
+        Ok(peer) if peer.uid() == 0 || peer.uid() == geteuid().as_raw() => {}
+        Ok(peer) => {
+            tracing::warn!(vm = %vm.id(), uid = peer.uid(), "a stranger asked to control the VM");
+            return;
+        }
+        Err(error) => {
+            tracing::warn!(vm = %vm.id(), %error, "nobody knows who asks to control the VM");
+            return;
+        }
+    }
+    let (reading, mut writing) = stream.into_split();
+    let mut reading = BufReader::new(reading);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let answer = match timeout(PATIENCE, read_line(&mut reading, &mut line)).await {
+            Ok(Ok(true)) => match ControlCall::parse(&line) {
+                Ok(call) => perform(&vm, call).await,
+                Err(error) => Answer::Error(Refusal::bad_request(error)),
+            },
+            Ok(Ok(false)) | Err(_) => return,
+            Ok(Err(error)) => {
+                tracing::debug!(vm = %vm.id(), %error, "a control connection ends");
+                return;
+            }
+        };
+        let mut text = serde_json::to_vec(&answer).unwrap_or_default();
+        text.push(b'\n');
+        if !matches!(timeout(PATIENCE, writing.write_all(&text)).await, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+/// Reads one line, without its end. False at the end of the connection.
+pub(super) async fn read_line(
+    from: &mut (impl AsyncBufRead + Unpin),
+    line: &mut Vec<u8>,
+) -> std::io::Result<bool> {
+    let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
+    from.take(limit).read_until(b'\n', line).await?;
+    if line.pop_if(|last| *last == b'\n').is_some() {
+        return Ok(true);
+    }
+    if line.is_empty() {
+        return Ok(false);
+    }
+    Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "a line that is cut off or too long"))
+}
+
+async fn perform(vm: &MicroVm, call: ControlCall) -> Answer {
+    let done = match call {
+        ControlCall::Info => info(vm).await,
+        ControlCall::Pause => vm.pause().await.map(|()| json!({ "state": vm.state() })),
+        ControlCall::Resume => vm.resume().await.map(|()| json!({ "state": vm.state() })),
+        ControlCall::SnapshotCreate(call) => {
+            vm.create_snapshot(call.into()).await.map(|snapshot| json!(snapshot.manifest()))
+        }
+    };
+    match done {
+        Ok(value) => Answer::Ok(value),
+        Err(error) => Answer::Error(Refusal::of(&error)),
+    }
+}
+
+async fn info(vm: &MicroVm) -> Result<Value, SmartVmError> {
+    let version = vm.version().await?;
+    Ok(json!({
+        "id": vm.id(),
+        "state": vm.state(),
+        "pid": vm.process_id().ok(),
+        "firecrackerVersion": version,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_are_bounded_and_whole() {
+        let mut line = Vec::new();
+        let mut two = &b"one\ntwo\n"[..];
+        assert!(read_line(&mut two, &mut line).await.unwrap());
+        assert_eq!(line, b"one");
+        line.clear();
+        assert!(read_line(&mut two, &mut line).await.unwrap());
+        line.clear();
+        assert!(!read_line(&mut two, &mut line).await.unwrap());
+        assert!(read_line(&mut &b"cut"[..], &mut line).await.is_err());
+        line.clear();
+        let endless = vec![b'x'; MAX_LINE + 2];
+        assert!(read_line(&mut &endless[..], &mut line).await.is_err());
+        assert!(line.len() <= MAX_LINE);
+    }
+}

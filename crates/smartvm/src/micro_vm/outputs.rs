@@ -1,0 +1,90 @@
+//! What a VM's Firecracker writes for us: its console, its log and its metrics.
+
+use std::path::Path;
+
+use smartvm_firecracker::api::Metrics;
+use smartvm_firecracker::{
+    ApiClient, BoundedFile, Fifo, FirecrackerProcess, LogFile, LogPipe, MetricsPipe,
+};
+
+use super::call::call;
+use super::handle::VmSetup;
+use crate::home::WorkDir;
+use crate::smart_vm_error::SmartVmError;
+
+/// The names of the pipes in the work directory.
+const LOG: &str = "log.fifo";
+const METRICS: &str = "metrics.fifo";
+
+/// The files that copies were asked for in, open.
+#[derive(Debug)]
+pub(super) struct Copies {
+    pub(super) console: Option<BoundedFile>,
+    log: Option<BoundedFile>,
+    metrics: Option<BoundedFile>,
+}
+
+impl Copies {
+    /// Opens the files, so that a start that could not write them fails before anything is made.
+    pub(super) fn open(setup: &VmSetup) -> Result<Self, SmartVmError> {
+        let config = setup.spec.config();
+        let open = |path: Option<&Path>| {
+            path.map(|path| BoundedFile::open(path, setup.options.output_file_limit)).transpose()
+        };
+        let log = config.logger.as_ref().and_then(|logger| logger.log_path.as_deref());
+        let metrics = config.metrics.as_ref().and_then(|metrics| metrics.metrics_path.as_deref());
+        Ok(Self {
+            console: open(config.console_file.as_deref())?,
+            log: open(log)?,
+            metrics: open(metrics)?,
+        })
+    }
+
+    /// Makes the pipes that Firecracker writes its log and its metrics to.
+    pub(super) fn pipes(
+        self,
+        setup: &VmSetup,
+        work_dir: &WorkDir,
+    ) -> std::io::Result<(LogPipe, MetricsPipe)> {
+        let logger = setup.spec.config().logger.clone().unwrap_or_default();
+        let show_level = logger.show_level.unwrap_or_default();
+        let log = LogPipe {
+            fifo: pipe(work_dir, LOG)?,
+            show_origin: logger.show_log_origin.unwrap_or_default(),
+            module: logger.module,
+            file: self.log.map(|file| LogFile { file, show_level }),
+        };
+        let metrics = MetricsPipe {
+            fifo: pipe(work_dir, METRICS)?,
+            file: self.metrics,
+            at_launch: metrics_request(setup).is_none(),
+        };
+        Ok((log, metrics))
+    }
+}
+
+/// Says what Firecracker's command line has no flags for, when there is something to say.
+pub(super) async fn describe_metrics(
+    setup: &VmSetup,
+    process: &FirecrackerProcess,
+    client: &ApiClient,
+) -> Result<(), SmartVmError> {
+    match metrics_request(setup) {
+        None => Ok(()),
+        Some(request) => call(process, "configure the metrics", client.put_metrics(&request)).await,
+    }
+}
+
+fn metrics_request(setup: &VmSetup) -> Option<Metrics> {
+    let config = setup.spec.config().metrics.as_ref()?;
+    let properties = (!config.properties.is_empty()).then(|| config.properties.clone());
+    let is_needed = config.emit_id.is_some() || properties.is_some();
+    is_needed.then(|| Metrics { metrics_path: METRICS.into(), emit_id: config.emit_id, properties })
+}
+
+fn pipe(work_dir: &WorkDir, name: &str) -> std::io::Result<Fifo> {
+    let name = Path::new(name);
+    let fifo = Fifo::create(&work_dir.host_path(name), name)?;
+    work_dir.adopt(name)?;
+    Ok(fifo)
+}
