@@ -6,16 +6,19 @@
 mod args;
 mod configuration;
 mod console;
+mod devices;
 mod drive;
 mod escape;
 mod guest_end;
 mod interrupts;
 mod memory;
+mod network;
 mod orders;
 mod outcome;
 mod report;
 mod session;
 pub(crate) mod terminal;
+mod vsock;
 
 use std::pin::pin;
 use std::time::Duration;
