@@ -7,8 +7,8 @@
 //! * [`FirecrackerProcess`] starts it, tells when it is ready and when it ended, and ends it.
 //! * [`JailSpec`] has it do so under Firecracker's jailer, [`JailerBinary`].
 //! * [`Console`] is the guest's serial console, kept in bounded memory.
-//! * [`capability`] knows what each version can do, and where it is defective.
 //! * [`FirecrackerLog`] is its own log, [`Metrics`] what it counts.
+//! * [`capability`] knows what each version can do, and where it is defective.
 //! * [`ApiClient`] speaks HTTP on its Unix socket, with the wire types of [`api`].
 //!
 //! Nothing here is learnt by looking again at intervals: the process is watched through a pidfd,

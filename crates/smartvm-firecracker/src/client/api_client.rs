@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 
 use super::connect_error::ConnectError;
@@ -72,12 +71,12 @@ impl ApiClient {
     /// # Errors
     /// When nothing listens there or the socket may not be used.
     pub async fn connect(path: &Path) -> Result<Self, ConnectError> {
-        let stream = UnixStream::connect(path)
+        let link = Link::open(path)
             .await
             .map_err(|source| ConnectError { path: path.to_owned(), source })?;
         Ok(Self {
             path: path.into(),
-            link: Arc::new(Mutex::new(Some(Link::over(stream)))),
+            link: Arc::new(Mutex::new(Some(link))),
             deadline: DEFAULT_DEADLINE,
             snapshot_deadline: DEFAULT_SNAPSHOT_DEADLINE,
             payload_limit: DEFAULT_PAYLOAD_LIMIT,

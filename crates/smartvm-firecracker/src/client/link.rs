@@ -1,14 +1,17 @@
 //! One connection and the exchange of one request for one answer on it.
 
 use std::io;
+use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
 
-use rustix::net::RecvFlags;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::Interest;
 use tokio::net::UnixStream;
 
 use super::answer::Answer;
 use super::exchange_error::ExchangeError;
+use super::prompt::wait_promptly;
 
 /// What most answers fit into; it grows for others.
 const BUFFER: usize = 4 << 10;
@@ -17,11 +20,15 @@ const BUFFER: usize = 4 << 10;
 ///
 /// The protocol is spoken here rather than by an HTTP library: one request and one answer at a
 /// time need no task, no channel and no second wake-up, which is most of what a request would
-/// otherwise cost. Dropping the link closes it, which is what becomes of a request given up
-/// midway: the next answer on that connection would otherwise be taken for another request's.
+/// otherwise cost. For the same reason the runtime is asked to watch the socket only when an answer
+/// takes longer than usual.
+///
+/// Dropping it closes the connection, which is what becomes of a request given up midway: the next
+/// answer on that connection would otherwise be taken for another request's.
 #[derive(Debug)]
 pub(super) struct Link {
-    stream: UnixStream,
+    /// Not blocking, and unknown to the runtime.
+    stream: StdStream,
     received: Vec<u8>,
 }
 
@@ -35,13 +42,9 @@ pub(super) enum ExchangeFailure {
 }
 
 impl Link {
-    pub(super) async fn open(path: &Path) -> Result<Self, ExchangeError> {
-        let stream = UnixStream::connect(path).await.map_err(ExchangeError::Connect)?;
-        Ok(Self::over(stream))
-    }
-
-    pub(super) fn over(stream: UnixStream) -> Self {
-        Self { stream, received: Vec::with_capacity(BUFFER) }
+    pub(super) async fn open(path: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(path).await?.into_std()?;
+        Ok(Self { stream, received: Vec::with_capacity(BUFFER) })
     }
 
     /// Whether the connection can take a request, found without waiting: it notices that the
@@ -50,38 +53,81 @@ impl Link {
         let mut byte = [0; 1];
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         self.received.is_empty()
-            && rustix::net::recv(&self.stream, &mut byte, flags) == Err(rustix::io::Errno::AGAIN)
+            && rustix::net::recv(&self.stream, &mut byte, flags) == Err(Errno::AGAIN)
     }
 
-    /// Sends a request and reads the whole answer.
-    pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<Answer, ExchangeFailure> {
-        let failed = |error| ExchangeFailure::Failed(ExchangeError::Socket(error));
-        match self.stream.write(request).await {
-            Ok(sent) if sent == request.len() => {}
-            Ok(sent) => match self.stream.write_all(&request[sent..]).await {
-                Ok(()) => {}
-                // An answer may have come before the whole request was read.
-                Err(error) => return self.receive().await.map_err(|_| failed(error)),
-            },
-            Err(error) => return Err(ExchangeFailure::Unsent(error)),
+    /// Sends a request and reads the whole answer. The link comes back with it, unless Firecracker
+    /// closes it.
+    pub(super) async fn exchange(
+        mut self,
+        request: &[u8],
+    ) -> Result<(Answer, Option<Self>), ExchangeFailure> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let sent = match rustix::net::send(&self.stream, request, flags) {
+            Ok(sent) => sent,
+            Err(Errno::AGAIN) => 0,
+            Err(errno) => return Err(ExchangeFailure::Unsent(errno.into())),
+        };
+        if sent == request.len() {
+            wait_promptly(&self.stream);
         }
-        self.receive().await.map_err(ExchangeFailure::Failed)
+        let answer = self.finish(&request[sent..]).await.map_err(ExchangeFailure::Failed)?;
+        let kept = (!answer.closes).then_some(self);
+        Ok((answer, kept))
     }
 
-    async fn receive(&mut self) -> Result<Answer, ExchangeError> {
+    /// Sends the rest and reads the answer.
+    async fn finish(&mut self, rest: &[u8]) -> Result<Answer, ExchangeError> {
+        let sent = if rest.is_empty() { Ok(()) } else { self.send_slowly(rest).await };
+        let answer = match self.take_answer() {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) if sent.is_ok() => self.take_answer_slowly().await,
+            Ok(None) => Err(ExchangeError::Closed { received: self.received.len() }),
+            Err(error) => Err(error),
+        };
+        // An answer counts though it came before the whole request was read.
+        answer.map_err(|error| sent.map_or_else(ExchangeError::Socket, |()| error))
+    }
+
+    async fn send_slowly(&self, mut rest: &[u8]) -> io::Result<()> {
+        let watched = UnixStream::from_std(self.stream.try_clone()?)?;
+        while !rest.is_empty() {
+            watched.writable().await?;
+            match watched.try_write(rest) {
+                Ok(sent) => rest = &rest[sent..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_answer_slowly(&mut self) -> Result<Answer, ExchangeError> {
+        let watched = self.stream.try_clone().and_then(UnixStream::from_std);
+        let watched = watched.map_err(ExchangeError::Socket)?;
+        let whole = || self.take_answer().transpose().ok_or(io::ErrorKind::WouldBlock.into());
+        watched.async_io(Interest::READABLE, whole).await.map_err(ExchangeError::Socket)?
+    }
+
+    /// Reads what is there; `None` when that is not a whole answer yet.
+    fn take_answer(&mut self) -> Result<Option<Answer>, ExchangeError> {
         loop {
-            let count =
-                self.stream.read_buf(&mut self.received).await.map_err(ExchangeError::Socket)?;
-            let ended = count == 0;
+            self.received.reserve(BUFFER);
+            let spare = rustix::buffer::spare_capacity(&mut self.received);
+            let ended = match rustix::net::recv(&self.stream, spare, RecvFlags::DONTWAIT) {
+                Ok((_, count)) => count == 0,
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(ExchangeError::Socket(errno.into())),
+            };
             let parsed = Answer::parse(&self.received, ended).map_err(ExchangeError::Answer)?;
             match parsed {
                 Some((answer, length)) => {
                     self.received.drain(..length);
-                    return Ok(answer);
+                    return Ok(Some(answer));
                 }
                 None if ended => {
-                    let received = self.received.len();
-                    return Err(ExchangeError::Closed { received });
+                    return Err(ExchangeError::Closed { received: self.received.len() });
                 }
                 None => {}
             }

@@ -16,6 +16,7 @@ mod connect_error;
 mod exchange_error;
 mod fault;
 mod link;
+mod prompt;
 mod request;
 mod verbs;
 

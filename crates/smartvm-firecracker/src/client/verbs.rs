@@ -114,23 +114,25 @@ impl ApiClient {
     /// along instead of leaving it behind with half an exchange on it.
     async fn exchange(&self, request: &[u8]) -> Result<Answer, ExchangeError> {
         let mut slot = self.link.lock().await;
-        let mut link = match slot.take().filter(Link::is_usable) {
-            Some(link) => link,
-            None => Link::open(&self.path).await?,
+        let mut outcome = match slot.take().filter(Link::is_usable) {
+            Some(link) => link.exchange(request).await,
+            None => self.open_link().await?.exchange(request).await,
         };
-        let mut outcome = link.exchange(request).await;
         if matches!(outcome, Err(ExchangeFailure::Unsent(_))) {
-            link = Link::open(&self.path).await?;
-            outcome = link.exchange(request).await;
+            outcome = self.open_link().await?.exchange(request).await;
         }
         match outcome {
-            Ok(answer) => {
-                *slot = (!answer.closes).then_some(link);
+            Ok((answer, link)) => {
+                *slot = link;
                 Ok(answer)
             }
             Err(ExchangeFailure::Failed(error)) => Err(error),
             Err(ExchangeFailure::Unsent(error)) => Err(ExchangeError::Connect(error)),
         }
+    }
+
+    async fn open_link(&self) -> Result<Link, ExchangeError> {
+        Link::open(&self.path).await.map_err(ExchangeError::Connect)
     }
 
     /// Changes a resource in the one way there is.

@@ -46,13 +46,13 @@ pub struct LaunchSpec {
     pub instance_id: String,
     /// How much Firecracker logs; [`LogLevel::Info`], its own default, when `None`.
     pub log_level: Option<LogLevel>,
-    /// Whether devices are on a PCI bus, since Firecracker 1.13; an older one ends at once.
-    pub enable_pci: bool,
     /// Where Firecracker writes its log: a pipe in its working directory or below. Without, the log
     /// comes by way of `/proc/self/fd/2`.
     pub log: Option<LogPipe>,
     /// Where Firecracker writes its metrics; without, it writes none.
     pub metrics: Option<MetricsPipe>,
+    /// Whether devices are on a PCI bus, since Firecracker 1.13; an older one ends at once.
+    pub enable_pci: bool,
     /// How many bytes of the guest's console are kept.
     pub console_capacity: usize,
     /// Whether the kernel kills Firecracker when this process is gone, however it ended.

@@ -15,6 +15,12 @@ pub(crate) enum Act {
     Answer(Vec<u8>),
     /// Sends these bytes once the test says [`BrokenFirecracker::release`].
     AnswerWhenReleased(Vec<u8>),
+    /// Sends these bytes, then nothing more, and waits for the client to close the connection.
+    AnswerThenStall(Vec<u8>),
+    /// Sends these bytes one at a time.
+    Dribble(Vec<u8>),
+    /// Sends these bytes over and over, until the client closes the connection.
+    Repeat(Vec<u8>),
     /// Sends nothing and waits for the client to close the connection.
     Ignore,
 }
@@ -99,6 +105,17 @@ async fn perform(
                 released.wait_for(|released| *released).await.unwrap();
                 drop(stream.write_all(&bytes).await);
             }
+            Act::AnswerThenStall(bytes) => {
+                drop(stream.write_all(&bytes).await);
+                drop(read_request(&mut stream).await);
+            }
+            Act::Dribble(bytes) => {
+                for byte in bytes {
+                    drop(stream.write_all(&[byte]).await);
+                    tokio::task::yield_now().await;
+                }
+            }
+            Act::Repeat(bytes) => while stream.write_all(&bytes).await.is_ok() {},
             // Until the client closes the connection.
             Act::Ignore => drop(read_request(&mut stream).await),
         }

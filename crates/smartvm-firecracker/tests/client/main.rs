@@ -1,12 +1,14 @@
 //! The API client against a server that plays a Firecracker with faults.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is how these tests fail")]
 
+mod admission;
 mod broken_firecracker;
+mod faults;
 
 use std::time::Duration;
 
 use serde_json::Value;
-use smartvm_firecracker::{ApiClient, ApiError, ExchangeError, FirecrackerVersion};
+use smartvm_firecracker::{AnswerError, ApiClient, ApiError, ExchangeError, FirecrackerVersion};
 
 use broken_firecracker::{Act, BrokenFirecracker, answer, bytes, version_answer};
 
@@ -133,7 +135,8 @@ async fn an_answer_beyond_every_measure_is_not_read_to_its_end() {
     for huge in [announced, endless] {
         let error = failure(Act::Answer(huge.into())).await;
         let ApiError::Exchange { source, .. } = error else { panic!("{error:?}") };
-        assert!(matches!(source, ExchangeError::AnswerTooLarge { .. }), "{source:?}");
+        let ExchangeError::Answer(source) = source else { panic!("{source:?}") };
+        assert!(matches!(source, AnswerError::BodyTooLong { .. }), "{source:?}");
     }
 }
 

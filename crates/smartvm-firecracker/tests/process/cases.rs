@@ -53,9 +53,9 @@ pub(crate) fn spec(dir: &Path, id: &str) -> LaunchSpec {
         socket_path: dir.join("socket"),
         instance_id: id.to_owned(),
         log_level: None,
-        enable_pci: false,
         log: None,
         metrics: None,
+        enable_pci: false,
         console_capacity: 4096,
         die_with_parent: true,
     }

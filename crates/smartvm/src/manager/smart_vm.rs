@@ -114,7 +114,6 @@ impl SmartVm {
                 options: Arc::clone(&self.options),
                 home: self.home.clone(),
                 registry: Arc::downgrade(&self.registry),
-                config: config.clone(),
                 restore,
             })
         })

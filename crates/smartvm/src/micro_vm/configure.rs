@@ -48,6 +48,11 @@ impl Configure<'_> {
         Ok(self.spec.device_count())
     }
 
+    /// What a snapshot does not hold, and what must be told before one is loaded.
+    pub(super) async fn before_load(&self) -> Result<(), SmartVmError> {
+        self.metadata().await
+    }
+
     /// Where the user wants the vsock to be reachable.
     pub(super) fn vsock_path(&self) -> Option<&Path> {
         self.spec.config().vsock.as_ref()?.uds_path.as_deref()
@@ -91,6 +96,10 @@ impl Configure<'_> {
     async fn mmds(&self) -> Result<(), SmartVmError> {
         let Some(mmds) = &self.spec.mmds else { return Ok(()) };
         self.tell("configure the metadata service", self.client.put_mmds_config(mmds)).await?;
+        self.metadata().await
+    }
+
+    async fn metadata(&self) -> Result<(), SmartVmError> {
         match self.spec.config().mmds.as_ref().and_then(|mmds| mmds.data.as_ref()) {
             Some(data) => {
                 let data = Value::Object(data.clone());

@@ -14,7 +14,7 @@ use super::driver::Driver;
 use super::report::{StartReport, StopReport, VmEnd};
 use super::request::{Reply, Request};
 use super::update::Update;
-use crate::config::{VmConfig, VmSpec};
+use crate::config::VmSpec;
 use crate::home::RuntimeDir;
 use crate::lifecycle::VmState;
 use crate::manager::Registry;
@@ -55,8 +55,6 @@ pub(crate) struct VmSetup {
     pub(crate) home: RuntimeDir,
     /// Weak: the registry holds handles, and a driver that held it would keep itself alive.
     pub(crate) registry: Weak<Registry>,
-    /// As it was written down.
-    pub(crate) config: VmConfig,
     /// What the VM goes on from, when it does not boot.
     pub(crate) restore: Option<RestorePlan>,
 }

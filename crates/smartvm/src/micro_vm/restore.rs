@@ -13,11 +13,13 @@ use smartvm_images::stage_drive;
 use super::attempt::{Attempt, Staging};
 use super::call::call;
 use super::clock::Clock;
+use super::configure::Configure;
 use super::handle::VmSetup;
 use super::outputs;
 use super::start::{Started, bring_up, staged};
 use crate::home::{Access, WorkDir};
 use crate::lifecycle::VmState;
+use crate::preflight;
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::{DriveContent, MemoryBackend, RestorePlan, SnapshotError, UffdHandler};
 
@@ -39,6 +41,9 @@ pub(super) async fn restore(
     attempt: &mut Attempt,
 ) -> Result<Started, SmartVmError> {
     let mut clock = Clock::start();
+    for interface in &setup.spec.config().network_interfaces {
+        preflight::check_tap(interface)?;
+    }
     verify(plan).await?;
     clock.step("verify");
     let binary = bring_up(setup, attempt, &mut clock).await?;
@@ -83,6 +88,7 @@ pub(super) async fn restore(
         clock.step("copy drives");
     }
 
+    Configure { process, client: &client, spec: &setup.spec }.before_load().await?;
     let loading = load(process, &client, plan, &version);
     match &mut uffd {
         None => loading.await?,

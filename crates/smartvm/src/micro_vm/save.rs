@@ -177,6 +177,10 @@ impl Subject<'_> {
     async fn drives(&self) -> Result<Vec<SavedDrive>, SmartVmError> {
         let config = self.client.get_vm_config();
         let config = call(self.process, "ask for the drives", config).await?;
+        if let Some(device) = config.pmem.first() {
+            let problem = "is persistent memory, which snapshots do not hold";
+            return Err(refused(device.id.as_str(), problem));
+        }
         config.drives.iter().map(|drive| self.saved_drive(drive)).collect()
     }
 
@@ -239,6 +243,9 @@ impl Subject<'_> {
                 .map_err(failed("ask Firecracker which snapshots it writes"))?,
         };
         let host = HostIdentity::here().map_err(failed("look at this host's processor"))?;
+        // More than was configured when memory was plugged in meanwhile.
+        let memory = fs_err::metadata(draft.memory());
+        let memory_size = memory.map_err(failed("look at the guest's memory"))?.len();
         let kind = if parent.is_some() { SnapshotKind::Diff } else { SnapshotKind::Full };
         Ok(SnapshotManifest {
             schema_version: SnapshotManifest::SCHEMA_VERSION,
@@ -253,8 +260,8 @@ impl Subject<'_> {
             architecture: host.architecture,
             host_kernel: host.kernel,
             cpu: host.cpu,
-            config: self.setup.config.clone(),
-            memory_size: self.setup.spec.machine.mem_size_mib << 20,
+            config: self.setup.spec.config().clone(),
+            memory_size,
             vmstate: FileDigest::unknown(),
             memory: FileDigest::unknown(),
             drives,
@@ -301,6 +308,11 @@ impl Subject<'_> {
         let memory = self.setup.spec.machine.mem_size_mib << 20;
         Duration::from_secs(60 + memory / SLOWEST_DISK)
     }
+}
+
+fn refused(drive_id: &str, problem: &'static str) -> SmartVmError {
+    let drive_id = drive_id.to_owned();
+    SnapshotError::from(CreateSnapshotError::Drive { drive_id, problem }).into()
 }
 
 /// Whether two paths lead to one file.

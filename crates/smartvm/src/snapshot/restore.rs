@@ -7,7 +7,6 @@ use smartvm_firecracker::FirecrackerVersion;
 use smartvm_firecracker::api::NetworkOverride;
 
 use super::compatible::{HostIdentity, IncompatibleSnapshot};
-use super::manifest::DriveContent;
 use super::name::SnapshotName;
 use super::snapshot::{Snapshot, Verify};
 use crate::config::VmConfig;
@@ -120,22 +119,26 @@ impl RestorePlan {
         Ok(Self { request, snapshot })
     }
 
-    /// What the VM is made of: the configuration of the saved one, with its own id, with its
-    /// captured drives in the snapshot, and without the files that the saved one writes.
+    /// What the VM is made of: the configuration of the saved one, with its own id and TAP devices,
+    /// and without the files of the host that only one VM can have.
     pub(crate) fn config(&self) -> VmConfig {
-        let manifest = self.snapshot.manifest();
-        let mut config = manifest.config.clone();
-        config.id = self.request.id.as_ref().map(ToString::to_string);
-        config.machine_config.track_dirty_pages = Some(self.request.track_dirty_pages);
+        let request = &self.request;
+        let mut config = self.snapshot.manifest().config.clone();
+        config.id = request.id.as_ref().map(ToString::to_string);
+        config.machine_config.track_dirty_pages = Some(request.track_dirty_pages);
         // They are the saved VM's own, which may run still, as other copies of it may.
         config.console_file = None;
         config.logger.iter_mut().for_each(|logger| logger.log_path = None);
-        config.metrics.iter_mut().for_each(|metrics| metrics.metrics_path = None);
-        for drive in &mut config.drives {
-            let saved = manifest.drives.iter().find(|saved| saved.drive_id == drive.drive_id);
-            if let Some(saved) = saved {
-                drive.path_on_host = self.snapshot.drive_path(saved);
-                drive.ephemeral = Some(saved.content == DriveContent::Captured);
+        config.metrics = None;
+        config.serial = None;
+        if let Some(vsock) = &mut config.vsock {
+            vsock.uds_path = None;
+        }
+        for interface in &mut config.network_interfaces {
+            let other = request.network_overrides.iter();
+            let mut other = other.filter(|it| it.iface_id.as_str() == interface.iface_id);
+            if let Some(other) = other.next() {
+                interface.host_dev_name = Some(other.host_dev_name.clone());
             }
         }
         config

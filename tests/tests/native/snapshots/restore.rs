@@ -1,7 +1,8 @@
 //! What was saved goes on.
 
-use smartvm::VmState;
 use smartvm::snapshot::{DriveContent, MemoryBackend, RestoreVm, SnapshotKind};
+use smartvm::{VmState, VsockConfig};
+use smartvm_testkit::tiny_guest::TinyGuest;
 
 use super::{CreateSnapshot, entries, full, guest, name, restored, runs, snapshot};
 use crate::support::Bench;
@@ -66,6 +67,31 @@ async fn clones_of_one_snapshot_run_side_by_side_on_drives_of_their_own() {
     bench.smartvm.snapshots().unwrap().remove(&name("one")).unwrap();
     for vm in &vms {
         runs(vm).await;
+        vm.cleanup().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_clone_listens_on_a_vsock_of_its_own_without_being_told_where() {
+    let bench = Bench::new();
+    let mut config = bench.config(&TinyGuest::echoes());
+    let reachable = bench.file("v.sock");
+    config.vsock = Some(VsockConfig { guest_cid: 3, uds_path: Some(reachable.clone()) });
+    let source = bench.smartvm.create_vm(&config).unwrap();
+    source.start().await.unwrap();
+    source.create_snapshot(full("one")).await.unwrap();
+    let mut vms = vec![source];
+    for _ in 0..2 {
+        vms.push(restored(&bench, RestoreVm::new(name("one"))).await.unwrap());
+    }
+    for vm in &vms {
+        runs(vm).await;
+        // Firecracker of that VM answers; nobody in this guest would.
+        std::os::unix::net::UnixStream::connect(vm.runtime_dir().join("vsock.sock")).unwrap();
+    }
+    let first = fs_err::canonicalize(&reachable).unwrap();
+    assert_eq!(first, vms[0].runtime_dir().join("vsock.sock"), "the source keeps its own place");
+    for vm in &vms {
         vm.cleanup().await.unwrap();
     }
 }
