@@ -6,17 +6,20 @@
 mod args;
 mod configuration;
 mod console;
+mod devices;
 mod drive;
 mod escape;
 mod guest_end;
 mod interrupts;
 mod jail;
 mod memory;
+mod network;
 mod orders;
 mod outcome;
 mod report;
 mod session;
 pub(crate) mod terminal;
+mod vsock;
 
 use std::path::Path;
 use std::pin::pin;

@@ -10,6 +10,7 @@ pub mod leak;
 mod tap;
 mod test_home;
 pub mod tiny_guest;
+pub mod vsock_program;
 
 pub use eventually::eventually;
 pub use leak::HostSnapshot;

@@ -37,7 +37,8 @@ pub use jail::{
 pub use lifecycle::{Call, InvalidState, LiveCall, VmState};
 pub use manager::{CleanupFailed, SmartVm};
 pub use micro_vm::{
-    DriveUpdate, EndCause, MicroVm, NetworkInterfaceUpdate, StartReport, StopReport, VmEnd,
+    DriveUpdate, EndCause, FirecrackerTooOld, MicroVm, NetworkInterfaceUpdate, StartReport,
+    StopReport, VmEnd,
 };
 pub use options::SmartVmOptions;
 pub use preflight::{

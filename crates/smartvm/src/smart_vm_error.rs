@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use smartvm_firecracker::{
-    ApiError, FlushMetricsError, LaunchError, OpenBinaryError, OpenBoundedFileError, ProcessExit,
-    ReadyError,
+    ApiError, FlushMetricsError, LaunchError, OpenBinaryError, OpenBoundedFileError,
+    ProbeVersionError, ProcessExit, ReadyError,
 };
 use smartvm_images::StageDriveError;
 
@@ -13,6 +13,7 @@ use crate::config::{InvalidConfig, ReadConfigError};
 use crate::home::{ClaimError, RuntimeDirError, UnsafeDirectory};
 use crate::jail::{JailerVersionError, MakeJailError, PlanJailError};
 use crate::lifecycle::{Call, InvalidState};
+use crate::micro_vm::FirecrackerTooOld;
 use crate::preflight::PreflightError;
 use crate::snapshot::SnapshotError;
 use crate::vm_id::VmId;
@@ -76,6 +77,12 @@ pub enum SmartVmError {
         /// What went wrong.
         source: MakeJailError,
     },
+    /// Firecracker's version could not be found out.
+    #[error(transparent)]
+    Version(#[from] ProbeVersionError),
+    /// Firecracker does not know what the configuration asks for.
+    #[error(transparent)]
+    TooOld(#[from] FirecrackerTooOld),
     /// Firecracker could not be started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
@@ -182,6 +189,8 @@ impl SmartVmError {
             Self::PlanJail(error) => error.code(),
             Self::JailerVersion(error) => error.code(),
             Self::MakeJail { source, .. } => source.code(),
+            Self::Version(error) => error.code(),
+            Self::TooOld(_) => "FIRECRACKER_TOO_OLD",
             Self::Launch(error) => error.code(),
             // The same to a caller, whichever step it died in.
             Self::Ready(ReadyError::Exited { .. }) => "VMM_EXITED",
@@ -218,6 +227,11 @@ impl SmartVmError {
             Self::Launch(error) => error.hint(),
             Self::Ready(error) => error.hint(),
             Self::Drive(error) => error.hint(),
+            Self::Api { source, .. } => source.hint(),
+            Self::TooOld(_) => Some(
+                "name a newer Firecracker with firecrackerBinaryPath, or leave the sections out"
+                    .to_owned(),
+            ),
             Self::OutputFile(error) => error.hint(),
             Self::Metrics(error) => error.hint(),
             Self::Snapshot(error) => error.hint(),

@@ -22,3 +22,4 @@ mod snapshots;
 mod support;
 mod telemetry;
 mod terminal;
+mod too_old;

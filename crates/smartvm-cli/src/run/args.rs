@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::devices::DeviceArgs;
 use super::drive::DriveArg;
 use super::jail::JailArgs;
 use super::memory::MemoryMib;
@@ -29,10 +30,17 @@ Jail:
   Run by root, Firecracker becomes a user of its own, in a directory of its own, in a PID namespace
   of its own. --no-jail turns that off.
 
+Devices:
+  A TAP is made with `ip tuntap add tap0 mode tap`. Rate limits, a metadata service of another
+  address, memory hotplug, CPU templates and the rest are sections of --config: networkInterfaces,
+  vsock, balloon, mmds, entropy, serial, pmem, memoryHotplug, cpuConfig, logger, metrics.
+
 Examples:
   smartvm run --rootfs debian.ext4
   smartvm run --kernel 6.1.0-56-amd64 --rootfs root.squashfs --rootfs-read-only --memory 512M
   smartvm run --kernel ./vmlinux --drive data.img:ro,id=data --boot-args 'console=ttyS0 panic=1'
+  smartvm run --rootfs debian.ext4 --network eth0=tap0 --metadata web-1.json --entropy
+  smartvm run --rootfs debian.ext4 --vsock 3:/run/web-1.sock --balloon 64
   smartvm run --config vm.json --vcpus 2 --report run.json";
 
 /// Boot a guest with its console on this terminal, until it ends
@@ -66,6 +74,8 @@ pub(crate) struct RunArgs {
     /// The kernel's command line [default: console=ttyS0 reboot=k panic=1 pci=off]
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     pub(super) boot_args: Option<String>,
+    #[command(flatten)]
+    pub(super) devices: DeviceArgs,
     /// A VM configuration in JSON; flags override it
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,

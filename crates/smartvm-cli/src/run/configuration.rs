@@ -43,6 +43,7 @@ pub(super) fn assemble(args: &RunArgs, settings: &Settings) -> Result<VmConfig, 
     if let Some(memory) = args.memory {
         config.machine_config.mem_size_mib = memory.0.into();
     }
+    args.devices.apply(&mut config)?;
     boot_source(args, settings, &mut config)?;
     drives(args, &mut config.drives)?;
     copies(args, &mut config)?;
@@ -82,7 +83,14 @@ fn boot_source(args: &RunArgs, settings: &Settings, config: &mut VmConfig) -> Re
     if let Some(boot_args) = &args.boot_args {
         boot.boot_args = Some(boot_args.clone());
     }
-    boot.boot_args.get_or_insert_with(|| DEFAULT_BOOT_ARGS.to_owned());
+    let has_pci = config.enable_pci;
+    boot.boot_args.get_or_insert_with(|| {
+        if has_pci {
+            DEFAULT_BOOT_ARGS.replace(" pci=off", "")
+        } else {
+            DEFAULT_BOOT_ARGS.to_owned()
+        }
+    });
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use smartvm_firecracker::{ConsoleRecording, FirecrackerProcess};
 use tokio::task::JoinHandle;
 
 use super::stop::KILL_NOW;
-use crate::home::VmDir;
+use crate::home::{ClaimError, VmDir};
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::UffdHandler;
 
@@ -16,6 +16,8 @@ use crate::snapshot::UffdHandler;
 /// undo what was made.
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
+    /// The directory while it is being taken, which cannot be interrupted.
+    pub(super) claiming: Option<JoinHandle<Result<VmDir, ClaimError>>>,
     pub(super) dir: Option<VmDir>,
     pub(super) staging: Staging,
     pub(super) process: Option<FirecrackerProcess>,
@@ -48,7 +50,11 @@ impl Attempt {
             let _ = staging.await;
         }
         drop(self.uffd);
-        match self.dir {
+        let claimed = match self.claiming {
+            Some(claiming) => claiming.await.ok().and_then(Result::ok),
+            None => None,
+        };
+        match self.dir.or(claimed) {
             Some(dir) => dir.remove(),
             None => Ok(()),
         }

@@ -25,8 +25,10 @@ mod start;
 mod stop;
 mod telemetry;
 mod update;
+mod version_gate;
 
 pub use device_updates::{DriveUpdate, NetworkInterfaceUpdate};
 pub use handle::MicroVm;
 pub(crate) use handle::VmSetup;
 pub use report::{EndCause, StartReport, StopReport, VmEnd};
+pub use version_gate::FirecrackerTooOld;

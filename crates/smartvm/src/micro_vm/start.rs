@@ -15,6 +15,7 @@ use super::handle::VmSetup;
 use super::outputs::{self, Copies};
 use super::report::StartReport;
 use super::restore::restore;
+use super::version_gate;
 use crate::config::LoggerConfig;
 use crate::home::{VmDir, WorkDir};
 use crate::jail::{Confinement, JailPlan, NotJailed};
@@ -49,7 +50,7 @@ pub(super) async fn start(setup: &VmSetup, attempt: &mut Attempt) -> Result<Star
     let launched = bring_up(setup, attempt, &mut clock, lay_out).await?;
     let (dir, process, staging) = attempt.made();
     let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
-    let client = launched.ready(dir, process).await?;
+    let client = launched.ready(dir, process).await?.with_pci(setup.spec.config().enable_pci);
     clock.step("api ready");
 
     outputs::describe_metrics(setup, process, &client).await?;
@@ -111,10 +112,14 @@ pub(super) async fn bring_up(
         &options.data_dir,
         options.path_var.as_deref(),
     )?;
+    if setup.restore.is_none() {
+        version_gate::check(&binary, &setup.spec).await?;
+    }
     let jail = JailPlan::new(options, &setup.spec.config().jail, &binary)?;
     let mut copies = Copies::open(setup)?;
     let console_copy = copies.console.take();
-    let dir = attempt.dir.insert(claim(setup).await?);
+    let dir = claim(setup, attempt).await?;
+    let dir = attempt.dir.insert(dir);
     clock.step("directory");
     let confinement = confine(setup, dir, jail)?;
     if dir.jail().is_some() {
@@ -131,9 +136,9 @@ pub(super) async fn bring_up(
         socket_path: dir.socket_path(),
         instance_id: setup.spec.id().to_instance_id(),
         log_level: logger.and_then(|logger| logger.level).or(Some(LoggerConfig::DEFAULT_LEVEL)),
+        enable_pci: setup.spec.config().enable_pci,
         log: Some(log),
         metrics: Some(metrics),
-        enable_pci: setup.spec.config().enable_pci,
         console_capacity: options.console_capacity,
         die_with_parent: true,
     };
@@ -174,10 +179,11 @@ pub(super) async fn staged(staging: &mut Staging) -> Result<bool, SmartVmError> 
     Ok(true)
 }
 
-async fn claim(setup: &VmSetup) -> Result<VmDir, SmartVmError> {
+/// Takes the VM's directory. A start that is interrupted meanwhile gives it back.
+async fn claim(setup: &VmSetup, attempt: &mut Attempt) -> Result<VmDir, SmartVmError> {
     let (home, id) = (setup.home.clone(), setup.spec.id().clone());
-    tokio::task::spawn_blocking(move || home.claim(&id))
-        .await
-        .map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?
-        .map_err(SmartVmError::from)
+    let claiming = tokio::task::spawn_blocking(move || home.claim(&id));
+    let claimed = attempt.claiming.insert(claiming).await;
+    attempt.claiming = None;
+    Ok(claimed.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })??)
 }

@@ -95,7 +95,7 @@ impl Target<'_> {
                 let id = &drive.drive_id;
                 let name = self.files.add(DeviceKind::Drive, id, content).await?;
                 let put = drive.to_wire(name);
-                let done = call(process, during, client.put_drive(&put)).await;
+                let done = call(process, during, client.hotplug_drive(&put)).await;
                 self.files.keep_if(DeviceKind::Drive, id, done)
             }
             Update::RemoveDrive(id) => {
@@ -107,7 +107,7 @@ impl Target<'_> {
                 let id = &device.id;
                 let name = self.files.add(DeviceKind::Pmem, id, content).await?;
                 let put = device.to_wire(name);
-                let done = call(process, during, client.put_pmem(&put)).await;
+                let done = call(process, during, client.hotplug_pmem(&put)).await;
                 self.files.keep_if(DeviceKind::Pmem, id, done)
             }
             Update::RemovePmem(id) => {
@@ -118,7 +118,7 @@ impl Target<'_> {
                 call(process, during, client.patch_network_interface(&patch)).await
             }
             Update::AddNetworkInterface(device) => {
-                call(process, during, client.put_network_interface(&device)).await
+                call(process, during, client.hotplug_network_interface(&device)).await
             }
             Update::RemoveNetworkInterface(id) => {
                 call(process, during, client.delete_network_interface(&id)).await

@@ -43,9 +43,6 @@ impl<'a> Session<'a> {
         let socket_path = dir.join("api.sock");
         drop(fs_err::remove_file(&socket_path));
         let spec = LaunchSpec {
-            enable_pci: false,
-            log: None,
-            metrics: None,
             working_dir: Some(dir.clone()),
             socket_path,
             instance_id: "conformance".to_owned(),

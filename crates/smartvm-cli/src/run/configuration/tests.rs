@@ -125,3 +125,50 @@ fn copies_are_kept_where_the_flags_say() {
     assert!(logger.level.is_some(), "the rest of the section stays");
     assert!(config.metrics.unwrap().metrics_path.unwrap().is_absolute());
 }
+
+#[test]
+fn devices_are_added_to_the_files_and_override_them() {
+    let file = r#"{"bootSource":{"kernelImagePath":"/k"},
+        "networkInterfaces":[{"ifaceId":"eth0","hostDevName":"old","mtu":1400}],
+        "balloon":{"amountMib":1,"deflateOnOom":true},"vsock":{"guestCid":9,"udsPath":"/old"}}"#;
+    let flags = ["--network", "eth0=tap0,mac=02:00:00:00:00:01", "--network", "eth1=tap1"];
+    let more = ["--vsock", "3:/run/v.sock", "--balloon", "64", "--entropy"];
+    let config = config(Some(file), &[&flags[..], &more].concat()).unwrap();
+    let nics: Vec<_> = config
+        .network_interfaces
+        .iter()
+        .map(|nic| (nic.iface_id.as_str(), nic.host_dev_name.as_deref().unwrap(), nic.mtu))
+        .collect();
+    assert_eq!(nics, [("eth0", "tap0", Some(1400)), ("eth1", "tap1", None)]);
+    assert_eq!(config.network_interfaces[0].guest_mac.as_deref(), Some("02:00:00:00:00:01"));
+    let vsock = config.vsock.unwrap();
+    assert_eq!((vsock.guest_cid, vsock.uds_path.as_deref()), (3, Some(Path::new("/run/v.sock"))));
+    let balloon = config.balloon.unwrap();
+    assert_eq!((balloon.amount_mib, balloon.deflate_on_oom), (64, true));
+    assert!(config.entropy.is_some() && !config.enable_pci);
+}
+
+#[test]
+fn metadata_is_served_on_every_network_device() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("metadata.json");
+    fs_err::write(&path, r#"{"role":"web"}"#).unwrap();
+    let path = path.to_str().unwrap();
+    let args = ["--kernel", "/k", "--network", "a=tap0", "--network", "b=tap1", "--metadata", path];
+    let mmds = config(None, &args).unwrap().mmds.unwrap();
+    assert_eq!(mmds.network_interfaces, ["a", "b"]);
+    assert_eq!(mmds.data.unwrap()["role"], "web");
+
+    let alone = config(None, &["--kernel", "/k", "--metadata", path]).unwrap();
+    assert!(alone.validate().is_err(), "without a network device nobody could reach it");
+    fs_err::write(path, "[1]").unwrap();
+    let failure = config(None, &args).unwrap_err();
+    assert!(failure.to_string().contains("metadata"), "{failure}");
+}
+
+#[test]
+fn with_a_pci_bus_the_kernel_is_not_told_to_ignore_it() {
+    let config = config(None, &["--kernel", "/k", "--pci"]).unwrap();
+    assert!(config.enable_pci);
+    assert_eq!(config.boot_source.boot_args.as_deref(), Some("console=ttyS0 reboot=k panic=1"));
+}

@@ -1,0 +1,78 @@
+//! The flags of `smartvm run` for devices other than drives.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+use smartvm::{BalloonConfig, EntropyConfig, MmdsConfig, VmConfig, VsockConfig};
+
+use super::network::NetworkArg;
+use super::vsock::VsockArg;
+use crate::failure::Failure;
+use crate::settings::absolute;
+
+/// Devices, each of which can also be a section of the configuration file.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Devices")]
+pub(crate) struct DeviceArgs {
+    /// A network device on an existing TAP; may be repeated
+    #[arg(long = "network", value_name = "IFACE=TAP[,mac=ADDRESS]")]
+    network: Vec<NetworkArg>,
+    /// A socket between guest and host: the guest's CID, and where it is on the host
+    ///
+    /// A program of the host connects to PATH, sends `CONNECT <port>` and a line feed, and reads
+    /// `OK <number>`. Without PATH the socket is only in the VM's own directory.
+    #[arg(long, value_name = "CID[:PATH]")]
+    vsock: Option<VsockArg>,
+    /// Take so much of the guest's memory, in MiB, with a balloon device
+    #[arg(long, value_name = "MIB")]
+    balloon: Option<u32>,
+    /// What the guest can look up at http://169.254.169.254, as a JSON object; needs a network
+    /// device
+    #[arg(long, value_name = "FILE")]
+    metadata: Option<PathBuf>,
+    /// Give the guest random bytes of the host
+    #[arg(long)]
+    entropy: bool,
+    /// Put devices on a PCI bus, which plugging them in later needs (Firecracker 1.13)
+    #[arg(long)]
+    pci: bool,
+}
+
+impl DeviceArgs {
+    /// Puts the devices into the configuration, over what it says of the same ones.
+    pub(super) fn apply(&self, config: &mut VmConfig) -> Result<(), Failure> {
+        for network in &self.network {
+            network.apply(&mut config.network_interfaces);
+        }
+        if let Some(vsock) = &self.vsock {
+            let uds_path = vsock.path.as_deref().map(absolute).transpose()?;
+            config.vsock = Some(VsockConfig { guest_cid: vsock.cid, uds_path });
+        }
+        if let Some(amount_mib) = self.balloon {
+            config.balloon.get_or_insert_with(BalloonConfig::default).amount_mib = amount_mib;
+        }
+        if let Some(path) = &self.metadata {
+            let data = read_object(path)?;
+            let interfaces = &config.network_interfaces;
+            let mmds = config.mmds.get_or_insert_with(|| MmdsConfig {
+                network_interfaces: interfaces.iter().map(|it| it.iface_id.clone()).collect(),
+                ..MmdsConfig::default()
+            });
+            mmds.data = Some(data);
+        }
+        if self.entropy {
+            config.entropy.get_or_insert_with(EntropyConfig::default);
+        }
+        config.enable_pci |= self.pci;
+        Ok(())
+    }
+}
+
+fn read_object(path: &Path) -> Result<Map<String, Value>, Failure> {
+    let what = format!("failed to read the metadata {}", path.display());
+    let failed = |error: &dyn std::error::Error| {
+        Failure::new("METADATA_UNREADABLE", what.clone()).caused_by(error)
+    };
+    let text = fs_err::read_to_string(path).map_err(|error| failed(&error))?;
+    serde_json::from_str(&text).map_err(|error| failed(&error))
+}

@@ -1,0 +1,223 @@
+//! Devices as a Linux guest sees them, and their changes while it runs.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+use smartvm::{
+    BalloonConfig, DriveConfig, DriveUpdate, EntropyConfig, MachineConfig, MicroVm, MmdsConfig,
+    NetworkInterfaceConfig, RateLimiterConfig, TokenBucketConfig, VmConfig, VsockConfig,
+};
+use smartvm_testkit::{Tap, fixtures, vsock_program};
+
+use crate::guest::{DEADLINE, Guest, Lab};
+
+/// The guest's port that its echo listens on, and the host's that it calls.
+const GUEST_PORT: u32 = 52;
+const HOST_PORT: u32 = 53;
+
+/// How long a question that was answered with "not yet" waits before it is asked again.
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(50);
+
+/// Asks the metadata service as its second version wants it: for a token, then with it.
+const ASK: &str = r#"#!/bin/sh
+request() { printf "$1 HTTP/1.1\r\n$2\r\nAccept: application/json\r\n\r\n" | nc -w 5 169.254.169.254 80; }
+token=$(request 'PUT /latest/api/token' 'X-metadata-token-ttl-seconds: 60' | tail -n 1)
+request "GET $1" "X-metadata-token: $token" | tail -n 1
+"#;
+
+/// A drive that holds an archive of these files.
+fn archive(dir: &Path, name: &str, files: &[(&str, Vec<u8>)]) -> PathBuf {
+    let content = dir.join(format!("{name}.d"));
+    fs_err::create_dir(&content).unwrap();
+    for (file, bytes) in files {
+        fs_err::write(content.join(file), bytes).unwrap();
+    }
+    let path = dir.join(name);
+    let mut tar = Command::new("tar");
+    tar.arg("--mode=755").arg("-cf").arg(&path).arg("-C").arg(&content).arg(".");
+    assert!(tar.status().unwrap().success());
+    path
+}
+
+fn config(lab: &Lab, tap: &Tap) -> VmConfig {
+    let tools = [
+        ("vsock-echo", vsock_program::echoes(GUEST_PORT)),
+        ("vsock-call", vsock_program::calls(HOST_PORT, "a call of the guest\n")),
+        ("ask", ASK.as_bytes().to_vec()),
+    ];
+    let mut config = lab.config(fixtures::rootfs_ext4(), false);
+    config.machine_config = MachineConfig::new(2, 256);
+    config.drives.push(DriveConfig {
+        drive_id: "tools".into(),
+        path_on_host: archive(lab.home.path(), "tools", &tools),
+        is_read_only: Some(true),
+        ..DriveConfig::default()
+    });
+    config.network_interfaces = vec![NetworkInterfaceConfig {
+        iface_id: "eth0".into(),
+        host_dev_name: Some(tap.name().into()),
+        guest_mac: Some("06:00:ac:1f:4d:02".into()),
+        ..NetworkInterfaceConfig::default()
+    }];
+    config.vsock =
+        Some(VsockConfig { guest_cid: 3, uds_path: Some(lab.home.path().join("v.sock")) });
+    config.balloon =
+        Some(BalloonConfig { stats_polling_interval_s: Some(1), ..BalloonConfig::default() });
+    config.mmds = Some(MmdsConfig {
+        network_interfaces: vec!["eth0".into()],
+        data: json!({ "role": "web" }).as_object().cloned(),
+        ..MmdsConfig::default()
+    });
+    config.entropy = Some(EntropyConfig::default());
+    config
+}
+
+/// Devices of one boot, as a boot takes its time in the emulated host.
+#[tokio::test]
+async fn a_guest_sees_its_devices_and_their_changes() {
+    let lab = Lab::new();
+    let tap = Tap::new();
+    tap.add_address("172.31.77.1/30");
+    let mut guest = lab.boot_config(&config(&lab, &tap)).await;
+    assert_eq!(guest.run("nproc").await, "2");
+    guest.run("tar xf /dev/vdb -C /bin && ls /bin/ask").await;
+
+    entropy(&mut guest).await;
+    network_and_metadata(&mut guest).await;
+    vsock(&mut guest, &lab).await;
+    balloon(&mut guest).await;
+    drives(&mut guest, &lab).await;
+
+    guest.vm.stop_within(DEADLINE).await.unwrap();
+    guest.vm.cleanup().await.unwrap();
+    assert!(lab.home.path().join("v.sock").symlink_metadata().is_err());
+}
+
+async fn entropy(guest: &mut Guest) {
+    let sources = guest.run("cat /sys/class/misc/hw_random/rng_available").await;
+    assert!(sources.contains("virtio_rng"), "{sources}");
+    assert_eq!(guest.run("head -c 16 /dev/hwrng | wc -c").await, "16");
+}
+
+async fn network_and_metadata(guest: &mut Guest) {
+    let address = guest.run("cat /sys/class/net/eth0/address").await;
+    assert_eq!(address, "06:00:ac:1f:4d:02");
+    guest.run("ip addr add 172.31.77.2/30 dev eth0; ip link set eth0 up").await;
+    guest.run("ip route add 169.254.169.254 dev eth0").await;
+    let ping = guest.run("ping -c 1 -W 10 172.31.77.1").await;
+    assert!(ping.contains("1 packets received"), "{ping}");
+
+    assert_eq!(guest.run("ask /role").await, "\"web\"");
+    let change = json!({ "role": "db", "more": { "deep": "er" } });
+    guest.vm.update_metadata(change.as_object().cloned().unwrap()).await.unwrap();
+    assert_eq!(guest.run("ask /role").await, "\"db\"");
+    assert_eq!(guest.run("ask /more/deep").await, "\"er\"");
+}
+
+async fn vsock(guest: &mut Guest, lab: &Lab) {
+    guest.run("{ vsock-echo & }").await;
+    let path = lab.home.path().join("v.sock");
+    // The echo may not listen yet; Firecracker then closes the connection.
+    let mut connection = loop {
+        let mut connection = UnixStream::connect(&path).unwrap();
+        connection.set_read_timeout(Some(DEADLINE)).unwrap();
+        connection.write_all(format!("CONNECT {GUEST_PORT}\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        BufReader::with_capacity(1, &connection).read_line(&mut answer).unwrap();
+        if answer.starts_with("OK ") {
+            break connection;
+        }
+    };
+    connection.write_all(b"there and back").unwrap();
+    let mut back = [0; 14];
+    connection.read_exact(&mut back).unwrap();
+    assert_eq!(&back, b"there and back");
+
+    // A connection of the guest arrives at the socket with its port's number.
+    let listener =
+        UnixListener::bind(guest.vm.runtime_dir().join(format!("vsock.sock_{HOST_PORT}"))).unwrap();
+    guest.type_line("vsock-call; echo \"called:$((6 * 7))\"").await;
+    let answered = tokio::task::spawn_blocking(move || {
+        let (mut call, _) = listener.accept().unwrap();
+        let mut said = String::new();
+        BufReader::new(&call).read_line(&mut said).unwrap();
+        call.write_all(b"an answer of the host\n").unwrap();
+        said
+    });
+    let said = tokio::time::timeout(DEADLINE, answered).await.unwrap().unwrap();
+    assert_eq!(said, "a call of the guest\n");
+    let printed = guest.expect("called:42").await;
+    assert!(printed.contains("an answer of the host"), "{printed}");
+}
+
+async fn balloon(guest: &mut Guest) {
+    let total = "awk '/MemTotal/ {print $2}' /proc/meminfo";
+    let before: u64 = guest.run(total).await.parse().unwrap();
+    guest.vm.update_balloon(64).await.unwrap();
+    statistics_until(&guest.vm, |it| it.actual_mib == 64).await;
+    let during: u64 = guest.run(total).await.parse().unwrap();
+    assert_eq!(before - during, 64 << 10, "the guest has less memory, in KiB");
+    statistics_until(&guest.vm, |it| it.total_memory == Some(during << 10)).await;
+    guest.vm.update_balloon_statistics(2).await.unwrap();
+    guest.vm.update_balloon(0).await.unwrap();
+    statistics_until(&guest.vm, |it| it.actual_mib == 0).await;
+    assert_eq!(guest.run(total).await.parse::<u64>().unwrap(), before);
+}
+
+async fn statistics_until(
+    vm: &MicroVm,
+    reached: impl Fn(&smartvm::firecracker::api::BalloonStats) -> bool,
+) {
+    let polled = tokio::time::timeout(DEADLINE, async {
+        while !reached(&vm.balloon_statistics().await.unwrap()) {
+            tokio::time::sleep(BETWEEN_QUESTIONS).await;
+        }
+    });
+    if polled.await.is_err() {
+        panic!("the balloon is at {:?}", vm.balloon_statistics().await);
+    }
+}
+
+async fn drives(guest: &mut Guest, lab: &Lab) {
+    let size = "cat /sys/block/vdb/size";
+    let before: u64 = guest.run(size).await.parse().unwrap();
+    let other = archive(lab.home.path(), "other", &[("found", vec![b'x'; 100 << 10])]);
+    let sectors = fs_err::metadata(&other).unwrap().len() / 512;
+    assert_ne!(before, sectors);
+    let update = DriveUpdate { path_on_host: Some(other), ..DriveUpdate::default() };
+    guest.vm.update_drive("tools", update).await.unwrap();
+    assert_eq!(guest.run(size).await.parse::<u64>().unwrap(), sectors);
+    let listed = guest.run("blockdev --flushbufs /dev/vdb; tar tf /dev/vdb").await;
+    assert!(listed.contains("./found"), "{listed}");
+
+    // One request an hour: this command ends only because the limit is lifted.
+    let limit = |size, refill_time| DriveUpdate {
+        rate_limiter: Some(RateLimiterConfig {
+            bandwidth: None,
+            ops: Some(TokenBucketConfig { size, refill_time, one_time_burst: None }),
+        }),
+        ..DriveUpdate::default()
+    };
+    guest.vm.update_drive("tools", limit(1, 3_600_000)).await.unwrap();
+    let read = "for i in 1 2 3; do blockdev --flushbufs /dev/vdb; cat /dev/vdb >/dev/null; done";
+    guest.type_line(&format!("{read}; echo \"read:$((6 * 7))\"")).await;
+    let throttled = tokio::time::timeout(DEADLINE, async {
+        while guest
+            .vm
+            .flush_metrics()
+            .await
+            .unwrap()
+            .get("block.rate_limiter_throttled_events")
+            .is_none_or(|events| events == 0)
+        {
+            tokio::time::sleep(BETWEEN_QUESTIONS).await;
+        }
+    });
+    throttled.await.expect("the limit is reached");
+    guest.vm.update_drive("tools", limit(0, 0)).await.unwrap();
+    guest.expect("read:42").await;
+}
