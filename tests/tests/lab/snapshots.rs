@@ -51,25 +51,6 @@ async fn check(guest: &mut Guest, number: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_guest_wrote_survives_twenty_deaths() {
-    let lab = Lab::new();
-    let store = lab.smartvm.snapshots().unwrap();
-    let mut guest = boot(&lab).await;
-    for cycle in 0..20 {
-        guest.run(&write(cycle)).await;
-        let saved = name(&format!("cycle-{cycle}"));
-        save_and_kill(guest, CreateSnapshot::full(saved.clone())).await;
-        let mut request = RestoreVm::new(saved.clone());
-        request.backend = if cycle % 2 == 0 { MemoryBackend::File } else { MemoryBackend::Uffd };
-        guest = restore(&lab, request).await;
-        check(&mut guest, cycle).await;
-        // The guest goes on without it.
-        store.remove(&saved).unwrap();
-    }
-    guest.vm.cleanup().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_of_differences_holds_what_the_guest_had_at_each_link() {
     let lab = Lab::new();
     let store = lab.smartvm.snapshots().unwrap();
