@@ -9,6 +9,9 @@ use super::Answer;
 /// What is quoted of a body in which no message was found.
 const QUOTE_LIMIT: usize = 512;
 
+/// What only the body of a handler's refusal holds.
+const HANDLERS_KEY: &[u8] = b"\"fault_message\"";
+
 #[derive(Deserialize)]
 struct Fault {
     /// Of Firecracker's own handlers. Its HTTP layer says `error` instead.
@@ -22,6 +25,12 @@ impl Answer {
     #[must_use]
     pub fn fault_message(&self) -> String {
         fault_message(&self.body)
+    }
+
+    /// Whether Firecracker's HTTP layer refused, rather than one of its handlers. It says so by
+    /// another name for the message, and closes the connection without announcing it.
+    pub(super) fn is_of_http_layer(&self) -> bool {
+        !self.is_success() && !self.body.windows(HANDLERS_KEY.len()).any(|key| key == HANDLERS_KEY)
     }
 }
 

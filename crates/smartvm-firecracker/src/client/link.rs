@@ -72,7 +72,7 @@ impl Link {
             wait_promptly(&self.stream);
         }
         let answer = self.finish(&request[sent..]).await.map_err(ExchangeFailure::Failed)?;
-        let kept = (!answer.closes).then_some(self);
+        let kept = (!answer.closes && !answer.is_of_http_layer()).then_some(self);
         Ok((answer, kept))
     }
 
