@@ -14,8 +14,8 @@ use super::invalid::Breaches;
 ///
 /// A program of the host connects to the Unix socket, sends `CONNECT <port>\n` and reads
 /// `OK <number>\n`; from then on it talks to whoever listens on that port in the guest. A connection
-/// from the guest to port N of CID 2 arrives at the Unix socket `<udsPath>_N`, which a program of the
-/// host must have made.
+/// from the guest to port N of CID 2 arrives at the Unix socket `vsock.sock_N` in the VM's own directory,
+/// which a program of the host must have made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VsockConfig {
