@@ -12,8 +12,8 @@
 //! * [`ApiClient`] speaks HTTP on its Unix socket, with the wire types of [`api`].
 //!
 //! Nothing here is learnt by looking again at intervals: the process is watched through a pidfd,
-//! the socket through inotify. All waiting is asynchronous and needs a tokio runtime with I/O and
-//! time enabled.
+//! the socket through inotify. All waiting is asynchronous, after at most 100 µs in place for an
+//! answer of the API, and needs a tokio runtime with I/O and time enabled.
 
 pub mod api;
 mod binary;
