@@ -13,9 +13,14 @@
 //!
 //! All functions block; call them from a thread that may.
 
+pub mod base_image;
 mod drive;
 mod kernel;
+mod quoted;
 mod regular_file;
+mod release;
+mod sha256_digest;
+mod shown_url;
 
 pub use drive::{StageDriveError, StagedDrive, StagingMethod, stage_drive};
 pub use kernel::{
@@ -24,3 +29,5 @@ pub use kernel::{
     VerifyKernelError,
 };
 pub use regular_file::ReadFileError;
+pub use release::{ParseReleaseVersionError, ReleaseVersion};
+pub use sha256_digest::{ParseSha256Error, Sha256Digest};

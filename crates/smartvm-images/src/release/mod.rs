@@ -1,0 +1,5 @@
+//! Firecracker's own releases.
+
+mod version;
+
+pub use version::{ParseReleaseVersionError, ReleaseVersion};
