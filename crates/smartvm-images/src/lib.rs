@@ -13,21 +13,32 @@
 //!
 //! All functions block; call them from a thread that may.
 
+mod atomic_file;
 pub mod base_image;
+mod download;
 mod drive;
+mod file_lock;
 mod kernel;
+mod owned_dir;
 mod quoted;
 mod regular_file;
 mod release;
 mod sha256_digest;
 mod shown_url;
 
+pub use download::{
+    Download, DownloadError, Downloaded, Downloader, DownloaderOptions, Progress, ProgressEvent,
+};
 pub use drive::{StageDriveError, StagedDrive, StagingMethod, stage_drive};
 pub use kernel::{
     ImportKernel, ImportKernelError, KernelImage, KernelStore, KernelStoreError, KernelVersion,
     ModuleIndex, ParseImageError, ParseModulesError, StoredKernel, UnpackKernelError,
     VerifyKernelError,
 };
+pub use owned_dir::OwnedDirError;
 pub use regular_file::ReadFileError;
-pub use release::{ParseReleaseVersionError, ReleaseVersion};
+pub use release::{
+    ArchiveError, InstalledRelease, InvalidBaseUrl, ParseChecksumError, ParseReleaseVersionError,
+    Program, ReleaseArchive, ReleaseError, ReleaseSource, ReleaseStore, ReleaseVersion,
+};
 pub use sha256_digest::{ParseSha256Error, Sha256Digest};
