@@ -9,6 +9,9 @@ use crate::guest::{Guest, Lab};
 /// Enough for the kernel and a shell, and quickly saved.
 const MEMORY_MIB: u64 = 96;
 
+/// How often a guest dies and goes on.
+const DEATHS: u32 = 20;
+
 fn name(text: &str) -> SnapshotName {
     text.parse().unwrap()
 }
@@ -48,6 +51,25 @@ async fn check(guest: &mut Guest, number: u32) {
     let said = guest.run("sync; echo 3 > /proc/sys/vm/drop_caches; sha256sum -c /sum").await;
     assert!(said.ends_with("/file: OK"), "{number}: {said}");
     assert_eq!(guest.run("echo $number").await, number.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_dies_twenty_times_goes_on_each_time_with_what_it_wrote() {
+    let lab = Lab::new();
+    let store = lab.smartvm.snapshots().unwrap();
+    let mut guest = boot(&lab).await;
+    for death in 1..=DEATHS {
+        guest.run(&write(death)).await;
+        let saved = name(&format!("death-{death}"));
+        save_and_kill(guest, CreateSnapshot::full(saved.clone())).await;
+        let mut request = RestoreVm::new(saved.clone());
+        request.backend =
+            if death.is_multiple_of(2) { MemoryBackend::Uffd } else { MemoryBackend::File };
+        guest = restore(&lab, request).await;
+        check(&mut guest, death).await;
+        store.remove(&saved).unwrap();
+    }
+    guest.vm.cleanup().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
