@@ -156,15 +156,14 @@ impl Guest {
 
     /// Lets the guest's shell run a command and returns what it printed.
     pub(crate) async fn run(&mut self, command: &str) -> String {
-        // The shell computes the marker, so the terminal's echo of the command does not match it.
-        let line = format!("{command}; echo \"done:$((6 * 7)):$?\"\n");
+        // The shell computes the markers, so that no echo of the line matches them. There are two of
+        // those when the line comes before the shell has told the terminal to leave that to it.
+        let line = format!("echo \"from:$((6 * 7))\"; {command}; echo \"done:$((6 * 7)):$?\"\n");
         self.console.write(line.as_bytes()).await.unwrap();
+        self.expect("from:42").await;
         let output = self.expect("done:42:").await;
         self.expect(PROMPT).await;
-        match output.split_once('\n') {
-            Some((_echo, output)) => output.replace('\r', "").trim().to_owned(),
-            None => String::new(),
-        }
+        output.replace('\r', "").trim().to_owned()
     }
 
     pub(crate) async fn type_line(&self, line: &str) {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use smartvm_firecracker::api::{Drive, SnapshotCreateParams, SnapshotType, VmRunState};
+use smartvm_firecracker::capability::{KnownDefect, Program, Use};
 use smartvm_firecracker::{ApiClient, ApiError, FirecrackerProcess, SnapshotFormat};
 use smartvm_images::{StageDriveError, stage_drive};
 use tokio::task::JoinHandle;
@@ -25,6 +26,10 @@ use crate::snapshot::{
 /// The files that Firecracker fills, in the work directory.
 const VMSTATE: &str = "save.vmstate";
 const MEMORY: &str = "save.memory";
+
+/// How much memory a guest has at most below the hole that x86_64 leaves for devices; KVM holds what is
+/// above it in a slot of its own.
+const ONE_SLOT_MIB: u64 = 3 << 10;
 
 /// The least that a disk is expected to write in a second.
 const SLOWEST_DISK: u64 = 16 << 20;
@@ -116,6 +121,7 @@ impl Subject<'_> {
 
     /// Checks what can be checked while the guest runs.
     async fn prepare(&self, request: &CreateSnapshot) -> Result<Prepared, SmartVmError> {
+        self.refuse_defects(request)?;
         let machine = &self.setup.spec.machine;
         let vm = Circumstances {
             vm_id: self.setup.spec.id().clone(),
@@ -133,6 +139,18 @@ impl Subject<'_> {
         let prepared = prepared.await;
         let prepared = prepared.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?;
         Ok(prepared.map_err(SnapshotError::from)?)
+    }
+
+    /// Refuses a difference that this version of Firecracker would write wrongly.
+    fn refuse_defects(&self, request: &CreateSnapshot) -> Result<(), SmartVmError> {
+        let config = self.setup.spec.config();
+        let memory = self.setup.spec.machine.mem_size_mib;
+        let many_slots = memory > ONE_SLOT_MIB || config.memory_hotplug.is_some();
+        let version = self.client.known_version().filter(|_| many_slots && request.base.is_some());
+        let Some(version) = version else { return Ok(()) };
+        let (usage, accepted) =
+            (Use::DiffSnapshotOfManySlots, &self.setup.options.accepted_defects);
+        Ok(KnownDefect::refuse(Program::Firecracker, version, usage, accepted)?)
     }
 
     /// What happens while the guest stands still.
