@@ -166,7 +166,7 @@ async fn a_guest_is_kept_to_its_processors_and_to_its_share_of_a_block_device() 
     const BYTES_A_SECOND: u64 = 1 << 20;
     let (lab, _jails) = lab();
     let file = lab.home.path().join("blocks");
-    fs_err::write(&file, vec![b'b'; LENGTH as usize]).unwrap();
+    fs_err::write(&file, vec![b'b'; usize::try_from(LENGTH).unwrap()]).unwrap();
     let device = BlockDevice::over(&file);
     let mut config = lab.config(fixtures::rootfs_ext4(), false);
     config.drives.push(DriveConfig {
