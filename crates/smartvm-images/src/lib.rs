@@ -28,6 +28,7 @@ mod shown_url;
 
 pub use download::{
     Download, DownloadError, Downloaded, Downloader, DownloaderOptions, Progress, ProgressEvent,
+    download_into,
 };
 pub use drive::{StageDriveError, StagedDrive, StagingMethod, stage_drive};
 pub use kernel::{
