@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use smartvm_images::{Progress, ProgressEvent};
@@ -19,6 +20,9 @@ const SPINNER: &str = "{prefix}  {spinner} {binary_bytes:>10}  {binary_bytes_per
 
 /// A line that is not on a terminal comes at each of this many parts of a download.
 const PARTS: u64 = 4;
+
+/// How often a bar is drawn although nothing comes.
+const TICK: Duration = Duration::from_millis(250);
 
 /// Shows downloads.
 pub(crate) struct ProgressDisplay {
@@ -60,6 +64,8 @@ impl ProgressDisplay {
             bar.set_length(total);
         }
         bar.set_position(done);
+        // A transfer that stalls shows that it does.
+        bar.enable_steady_tick(TICK);
         // What was there already did not come at this rate.
         bar.reset_eta();
     }

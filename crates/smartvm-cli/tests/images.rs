@@ -346,3 +346,71 @@ fn a_terminal_is_not_needed_for_the_wait_for_another_process_to_be_told() {
     drop(lock);
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn a_proxy_of_the_environment_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let proxy = HttpServer::start(|_| Answer::new(404, "from the proxy"));
+    let said = said(
+        smartvm(dir.path())
+            .env("http_proxy", proxy.url(""))
+            .args(["image", "pull", "http://images.invalid/manifest.json"])
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(said.code, 1, "{}", said.stderr);
+    let asked: Vec<_> = proxy.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(asked, ["http://images.invalid/manifest.json"], "{}", said.stderr);
+}
+
+#[test]
+fn on_a_terminal_a_bar_shows_how_far_a_download_is() {
+    let (dir, bundles) = (tempfile::tempdir().unwrap(), Bundles::start());
+    let root = Arc::clone(&bundles.root);
+    let server = HttpServer::start(move |request| match request.path.as_str() {
+        "/manifest.json" => {
+            let hash = |bytes: &[u8]| Sha256Digest::of(bytes).to_string();
+            let manifest = json!({
+                "schemaVersion": 1, "bundleId": "slow", "arch": Arch::HOST.as_str(),
+                "firecrackerVersion": "v1.12.1", "rootfsType": "ext4",
+                "kernel": { "url": "kernel", "sha256": hash(b"k") },
+                "rootfs": { "url": "root", "sha256": hash(&root) },
+            });
+            Answer::new(200, manifest.to_string())
+        }
+        "/kernel" => Answer::new(200, "k"),
+        _ => Answer::file(request, &root, "\"root\"").stalled_after(root.len() / 2),
+    });
+    let (terminal, stderr) = open_terminal();
+    let mut child = smartvm(dir.path())
+        .args(["image", "pull", &server.url("/manifest.json")])
+        .env("TERM", "xterm")
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
+        .unwrap();
+    let (seen, mut buffer) = (std::cell::RefCell::new(String::new()), [0; 4096]);
+    let mut terminal = std::fs::File::from(terminal);
+    smartvm_testkit::eventually(Duration::from_secs(30), "half of it is shown", || {
+        let count = std::io::Read::read(&mut terminal, &mut buffer).unwrap();
+        seen.borrow_mut().push_str(&String::from_utf8_lossy(&buffer[..count]));
+        let seen = seen.borrow();
+        (seen.contains("1.43 MiB of 2.86 MiB") && seen.contains("left")).then_some(())
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// A terminal of 100 columns: its own side, and the one for a program.
+fn open_terminal() -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+    let theirs = rustix::fs::open(&*name, flags, rustix::fs::Mode::empty()).unwrap();
+    let size = rustix::termios::Winsize { ws_row: 25, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&theirs, size).unwrap();
+    (ours, theirs)
+}

@@ -1,7 +1,11 @@
-//! What a microVM boots from: kernels, their modules and staged drives.
+//! What a microVM boots from: Firecracker's releases, base images, kernels and staged drives.
 //!
-//! Two jobs, both on files alone; nothing here starts a process, opens a socket or mounts:
-//!
+//! * [`Downloader`] fetches files: hashed while they come, resumed where they stopped, each of them
+//!   once however many want it.
+//! * [`ReleaseStore`] keeps Firecracker and its jailer, one directory a version, out of archives that
+//!   are checked against their published checksum.
+//! * [`base_image`] keeps bundles of a kernel and a root file system, from presets or hosted manifests,
+//!   in a cache that several processes may share.
 //! * [`KernelStore`] imports a distribution's kernel: it takes the `vmlinux` out of a bzImage,
 //!   packs the modules which that kernel needs inside Firecracker into an initramfs, and keeps
 //!   both, with their hashes, in a directory of its own.
@@ -9,9 +13,10 @@
 //!   file system can do that and sparse where it cannot.
 //!
 //! Every byte that is read is taken for hostile: sizes are capped, offsets are checked, paths
-//! cannot leave the directory they were found in, and a failure leaves nothing behind.
+//! cannot leave the directory they were found in, and a failure leaves nothing behind that could be
+//! taken for whole. No process is started and nothing is mounted.
 //!
-//! All functions block; call them from a thread that may.
+//! What is `async` runs in tokio; all else blocks: call it from a thread that may.
 
 mod atomic_file;
 pub mod base_image;

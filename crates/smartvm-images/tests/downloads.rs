@@ -287,6 +287,16 @@ async fn redirects_are_followed_to_an_end_and_not_without_one() {
 }
 
 #[tokio::test]
+async fn a_server_without_tls_is_not_spoken_to_over_https() {
+    let case = Case::new(|_| Answer::new(200, "plain"));
+    let url = case.server.url("/file").replace("http://", "https://");
+    let request = Download::new(url.parse().unwrap(), &case.target(), LIMIT);
+    let error = downloader().download(&request, &()).await.unwrap_err();
+    assert!(matches!(error, DownloadError::Transport { .. }), "{error}");
+    assert!(!case.target().exists());
+}
+
+#[tokio::test]
 async fn an_encoded_answer_is_refused() {
     let case = Case::new(|_| Answer::new(200, "x").with_header("content-encoding", "gzip"));
     let error = downloader().download(&case.request(), &()).await.unwrap_err();
