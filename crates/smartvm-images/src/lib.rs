@@ -1,12 +1,16 @@
 //! What a microVM boots from: kernels, their modules and staged drives.
 //!
-//! Two jobs, both on files alone; nothing here starts a process, opens a socket or mounts:
+//! All on files alone; nothing here mounts, and only what makes and mends file systems starts a
+//! process, which is `mkfs.ext4` and the like:
 //!
 //! * [`KernelStore`] imports a distribution's kernel: it takes the `vmlinux` out of a bzImage,
 //!   packs the modules which that kernel needs inside Firecracker into an initramfs, and keeps
 //!   both, with their hashes, in a directory of its own.
 //! * [`stage_drive`] gives a VM a private copy of a drive, shared with the original where the
 //!   file system can do that and sparse where it cannot.
+//! * [`build_rootfs`] makes a root file system of a directory or an archive without losing what its
+//!   files have, [`create_blank_rootfs`] an empty one, [`clone_rootfs`] and [`resize_rootfs`] do what
+//!   they say, and [`build_bundle`] makes what others can serve.
 //!
 //! Every byte that is read is taken for hostile: sizes are capped, offsets are checked, paths
 //! cannot leave the directory they were found in, and a failure leaves nothing behind.
@@ -14,15 +18,21 @@
 //! All functions block; call them from a thread that may.
 
 pub mod base_image;
+mod bundle;
+mod draft_dir;
 mod drive;
+mod host_tool;
 mod kernel;
 mod quoted;
 mod regular_file;
 mod release;
+mod rootfs;
 mod sha256_digest;
 mod shown_url;
 
+pub use bundle::{BuildBundle, BuildBundleError, BuiltBundle, build_bundle};
 pub use drive::{StageDriveError, StagedDrive, StagingMethod, stage_drive};
+pub use host_tool::{HostToolError, HostTools};
 pub use kernel::{
     ImportKernel, ImportKernelError, KernelImage, KernelStore, KernelStoreError, KernelVersion,
     ModuleIndex, ParseImageError, ParseModulesError, StoredKernel, UnpackKernelError,
@@ -30,4 +40,9 @@ pub use kernel::{
 };
 pub use regular_file::ReadFileError;
 pub use release::{ParseReleaseVersionError, ReleaseVersion};
+pub use rootfs::{
+    BuildRootfs, BuildRootfsError, BuiltRootfs, CloneRootfsError, CreateRootfsError,
+    Ext4Superblock, ParseSuperblockError, ResizeRootfsError, ResizeTo, ResizedRootfs, build_rootfs,
+    clone_rootfs, create_blank_rootfs, resize_rootfs,
+};
 pub use sha256_digest::{ParseSha256Error, Sha256Digest};
