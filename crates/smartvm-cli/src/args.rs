@@ -7,8 +7,10 @@ use clap::{ArgAction, Parser, Subcommand};
 use crate::api::ApiArgs;
 use crate::completions::CompletionsArgs;
 use crate::exit_code::Exit;
+use crate::image::ImageArgs;
 use crate::kernel::KernelArgs;
 use crate::metrics::MetricsArgs;
+use crate::rootfs::RootfsArgs;
 use crate::run::RunArgs;
 use crate::snapshot::SnapshotArgs;
 
@@ -96,8 +98,10 @@ pub(crate) enum Verb {
     #[command(after_help = crate::doctor::AFTER_HELP)]
     Doctor,
     Api(ApiArgs),
+    Image(ImageArgs),
     Kernel(KernelArgs),
     Metrics(MetricsArgs),
+    Rootfs(RootfsArgs),
     Snapshot(SnapshotArgs),
     /// Print the versions of smartvm and of Firecracker
     #[command(after_help = crate::version::AFTER_HELP)]

@@ -87,7 +87,8 @@ impl Exit {
             "GUEST_PANICKED" => Self::GuestPanicked,
             "OUTPUT_CLOSED" => Self::OutputClosed,
             "BUG" | "INTERNAL" => Self::Bug,
-            "CGROUP_UNAVAILABLE"
+            "BUNDLE_EXISTS"
+            | "CGROUP_UNAVAILABLE"
             | "FIRECRACKER_NOT_EXECUTABLE"
             | "FIRECRACKER_WRONG_ARCH"
             | "INVALID_STATE"
@@ -102,6 +103,8 @@ impl Exit {
             | "KERNEL_WRONG_ARCH"
             | "MEMORY_EXCEEDS_HOST"
             | "NO_CLIENT"
+            | "ROOTFS_SHRINK_REFUSED"
+            | "ROOTFS_TYPE_MISMATCH"
             | "SNAPSHOT_EXISTS"
             | "SNAPSHOT_IN_USE"
             | "SNAPSHOT_IS_DIFF"
@@ -135,6 +138,9 @@ impl Exit {
                 | "INITRD_UNREADABLE"
                 | "INVALID_CONFIG"
                 | "KERNEL_UNREADABLE"
+                | "ROOTFS_CLONE_FAILED"
+                | "ROOTFS_RESIZE_FAILED"
+                | "ROOTFS_SOURCE_UNREADABLE"
         )
     }
 

@@ -6,7 +6,7 @@
 //! * [`KernelStore`] imports a distribution's kernel: it takes the `vmlinux` out of a bzImage,
 //!   packs the modules which that kernel needs inside Firecracker into an initramfs, and keeps
 //!   both, with their hashes, in a directory of its own.
-//! * [`stage_drive`] gives a VM a private copy of a drive, shared with the original where the
+//! * [`stage_drives`] gives a VM private copies of its drives, shared with the originals where the
 //!   file system can do that and sparse where it cannot.
 //! * [`build_rootfs`] makes a root file system of a directory or an archive without losing what its
 //!   files have, [`create_blank_rootfs`] an empty one, [`clone_rootfs`] and [`resize_rootfs`] do what
@@ -31,7 +31,9 @@ mod sha256_digest;
 mod shown_url;
 
 pub use bundle::{BuildBundle, BuildBundleError, BuiltBundle, build_bundle};
-pub use drive::{StageDriveError, StagedDrive, StagingMethod, stage_drive};
+pub use drive::{
+    StageDrive, StageDriveError, StagedDrive, StagingMethod, stage_drive, stage_drives,
+};
 pub use host_tool::{HostToolError, HostTools};
 pub use kernel::{
     ImportKernel, ImportKernelError, KernelImage, KernelStore, KernelStoreError, KernelVersion,

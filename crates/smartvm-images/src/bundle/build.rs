@@ -70,7 +70,7 @@ pub struct BuiltBundle {
 pub struct BuildBundleError {
     bundle_id: BundleId,
     #[source]
-    problem: Problem,
+    problem: Box<Problem>,
 }
 
 #[derive(Debug, Error)]
@@ -99,7 +99,7 @@ impl BuildBundleError {
     /// The stable code of the error.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        match &self.problem {
+        match &*self.problem {
             Problem::Exists(_) => "BUNDLE_EXISTS",
             Problem::Kernel(error) => error.code(),
             Problem::Initrd(_) => "INITRD_UNREADABLE",
@@ -113,7 +113,7 @@ impl BuildBundleError {
     /// What the person who asked for it can do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        match &self.problem {
+        match &*self.problem {
             Problem::Exists(_) => Some("remove that directory first, or choose another".to_owned()),
             Problem::Kernel(error) => error.hint(),
             Problem::Rootfs(error) => error.hint(),
@@ -135,8 +135,10 @@ impl BuildBundleError {
 /// When `dir` exists or cannot be written, a part cannot be read or is not what it should be, or the
 /// manifest would break a rule. Nothing is left then.
 pub fn build_bundle(request: &BuildBundle, dir: &Path) -> Result<BuiltBundle, BuildBundleError> {
-    build(request, dir)
-        .map_err(|problem| BuildBundleError { bundle_id: request.bundle_id.clone(), problem })
+    build(request, dir).map_err(|problem| BuildBundleError {
+        bundle_id: request.bundle_id.clone(),
+        problem: Box::new(problem),
+    })
 }
 
 fn build(request: &BuildBundle, dir: &Path) -> Result<BuiltBundle, Problem> {

@@ -17,7 +17,7 @@ pub struct CloneRootfsError {
     source_path: PathBuf,
     target_path: PathBuf,
     #[source]
-    problem: Problem,
+    problem: Box<Problem>,
 }
 
 #[derive(Debug, Error)]
@@ -38,7 +38,7 @@ impl CloneRootfsError {
     /// What the person who asked for it can do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        match &self.problem {
+        match &*self.problem {
             Problem::Target(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Some("remove it first, or choose another name".to_owned())
             }
@@ -69,7 +69,7 @@ pub fn clone_rootfs(source: &Path, target: &Path) -> Result<StagedDrive, CloneRo
     copy().map_err(|problem| CloneRootfsError {
         source_path: source.to_owned(),
         target_path: target.to_owned(),
-        problem,
+        problem: Box::new(problem),
     })
 }
 

@@ -70,7 +70,7 @@ impl Source {
         }
         let kind = ImageKind::of(&start)
             .map_err(|source| OpenSourceError::Damaged { path: shown.clone(), source })?
-            .ok_or(OpenSourceError::Unknown { path: shown.clone() })?;
+            .ok_or_else(|| OpenSourceError::Unknown { path: shown.clone() })?;
         let found = file.metadata().map_err(examine)?.len();
         if found < kind.size {
             return Err(OpenSourceError::Short { path: shown, found, expected: kind.size });

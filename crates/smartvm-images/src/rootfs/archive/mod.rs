@@ -15,7 +15,12 @@ mod unpack;
 
 pub(super) use header::looks_like_header;
 pub(super) use lay_out::{LayOutError, lay_out};
-pub(super) use node::{DeviceKind, DeviceNumber, Stamp};
+#[cfg(test)]
+pub(super) use node::DeviceNumber;
+pub(super) use node::{DeviceKind, Stamp};
 pub(super) use stream::{clamp, write_archive};
 pub(super) use tree::Tree;
 pub(super) use unpack::{UnpackError, unpack};
+
+#[cfg(test)]
+mod tests;
