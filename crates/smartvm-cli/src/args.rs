@@ -11,6 +11,7 @@ use crate::firecracker::FirecrackerArgs;
 use crate::image::ImageArgs;
 use crate::kernel::KernelArgs;
 use crate::metrics::MetricsArgs;
+use crate::rootfs::RootfsArgs;
 use crate::run::RunArgs;
 use crate::snapshot::SnapshotArgs;
 
@@ -119,6 +120,7 @@ pub(crate) enum Verb {
     Image(ImageArgs),
     Kernel(KernelArgs),
     Metrics(MetricsArgs),
+    Rootfs(RootfsArgs),
     Snapshot(SnapshotArgs),
     /// Print the versions of smartvm and of Firecracker
     #[command(after_help = crate::version::AFTER_HELP)]

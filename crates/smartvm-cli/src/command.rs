@@ -11,7 +11,8 @@ use crate::printer::Printer;
 use crate::run::terminal;
 use crate::settings::Settings;
 use crate::{
-    api, completions, doctor, firecracker, image, kernel, logging, metrics, run, snapshot, version,
+    api, completions, doctor, firecracker, image, kernel, logging, metrics, rootfs, run, snapshot,
+    version,
 };
 
 /// Does what the command line says; a panic becomes [`Exit::Bug`].
@@ -60,6 +61,7 @@ fn perform(verb: Verb, settings: &Settings, printer: Printer) -> Result<Exit, Fa
         Verb::Image(args) => image::perform(&args.verb, settings, printer),
         Verb::Kernel(args) => kernel::perform(&args.verb, settings, printer),
         Verb::Metrics(args) => metrics::perform(&args, settings, printer),
+        Verb::Rootfs(args) => rootfs::perform(&args.verb, settings, printer),
         Verb::Snapshot(args) => snapshot::perform(&args.verb, settings, printer),
         Verb::Version => version::perform(settings, printer),
         Verb::Completions(args) => completions::perform(&args, printer),

@@ -90,6 +90,7 @@ impl Exit {
             "OUTPUT_CLOSED" => Self::OutputClosed,
             "BUG" | "INTERNAL" => Self::Bug,
             "BASE_IMAGE_IN_USE"
+            | "BUNDLE_EXISTS"
             | "CGROUP_UNAVAILABLE"
             | "FIRECRACKER_NOT_EXECUTABLE"
             | "FIRECRACKER_WRONG_ARCH"
@@ -105,6 +106,8 @@ impl Exit {
             | "KERNEL_WRONG_ARCH"
             | "MEMORY_EXCEEDS_HOST"
             | "NO_CLIENT"
+            | "ROOTFS_SHRINK_REFUSED"
+            | "ROOTFS_TYPE_MISMATCH"
             | "SNAPSHOT_EXISTS"
             | "SNAPSHOT_IN_USE"
             | "SNAPSHOT_IS_DIFF"
@@ -139,6 +142,9 @@ impl Exit {
                 | "INITRD_UNREADABLE"
                 | "INVALID_CONFIG"
                 | "KERNEL_UNREADABLE"
+                | "ROOTFS_CLONE_FAILED"
+                | "ROOTFS_RESIZE_FAILED"
+                | "ROOTFS_SOURCE_UNREADABLE"
         )
     }
 

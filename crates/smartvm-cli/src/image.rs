@@ -2,8 +2,10 @@
 //!
 //! With `--json`, `list` prints an array and `show` and `verify` one object of [`BaseImageBundle`]'s
 //! form, the bundle's `manifest.json`; `pull` adds `wasCached` and `evicted` to it. `prune` prints
-//! `{"removed":[…]}` and `rm` `{"removed":"ID"}`.
+//! `{"removed":[…]}` and `rm` `{"removed":"ID"}`; `build` an object with `dir`, `manifestPath`, `manifest` and
+//! `lost`.
 
+mod build;
 mod list;
 mod name;
 mod prune;
@@ -32,6 +34,7 @@ Examples:
   smartvm run --image latest
   smartvm image verify --all
   smartvm image rm web-1
+  smartvm image build --kernel 6.1.0-56-amd64 --rootfs ./tree --type ext4 --id web-1 --out web-1
 
 Base images are kept in `base-images` of the data directory, the two that were used last and those
 in use.
@@ -39,7 +42,7 @@ in use.
 With --json: objects with bundleId, preset, arch, firecrackerVersion, kernelImagePath, rootfsPath,
 rootfsType, rootfsIsReadOnly, bootArgs, source, checksums, sizes, createdAt, lastAccessedAt.";
 
-/// Fetch, list, verify and remove base images
+/// Fetch, list, verify, remove and build base images
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ImageArgs {
@@ -68,6 +71,7 @@ pub(crate) enum ImageVerb {
         /// Its id, as `smartvm image list` shows it
         id: BundleId,
     },
+    Build(Box<build::BuildArgs>),
 }
 
 /// Does what the verb says.
@@ -82,6 +86,7 @@ pub(crate) fn perform(
         ImageVerb::Show { id } => show::perform(id, settings, printer)?,
         ImageVerb::Verify(args) => verify::perform(args, settings, printer)?,
         ImageVerb::Prune(args) => prune::perform(args, settings, printer)?,
+        ImageVerb::Build(args) => build::perform(args, settings, printer)?,
         ImageVerb::Rm { id } => rm::perform(id, settings, printer)?,
     }
     Ok(Exit::Ok)

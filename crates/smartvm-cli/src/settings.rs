@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use smartvm::SmartVmOptions;
 use smartvm_firecracker::FirecrackerBinary;
-use smartvm_images::KernelStore;
+use smartvm_images::{HostTools, KernelStore};
 
 use crate::args::Global;
 use crate::failure::Failure;
@@ -91,6 +91,16 @@ impl Settings {
         let explicit = self.firecracker.as_deref();
         FirecrackerBinary::find(explicit, &self.data_dir, self.path_var.as_deref())
             .map_err(|error| Failure::of(&error, error.code(), error.hint()))
+    }
+
+    /// Where images of root file systems are that have a name and no path.
+    pub(crate) fn rootfs_dir(&self) -> PathBuf {
+        self.data_dir.join("rootfs")
+    }
+
+    /// Where the programs that make file systems are.
+    pub(crate) fn host_tools(&self) -> HostTools {
+        self.path_var.as_deref().map_or_else(HostTools::default, HostTools::on_path)
     }
 
     /// The kernels that were imported.

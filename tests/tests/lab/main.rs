@@ -9,6 +9,7 @@
 
 mod base_images;
 mod boot;
+mod built_images;
 mod command;
 mod devices;
 mod doctor;
