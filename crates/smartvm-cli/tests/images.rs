@@ -26,7 +26,8 @@ struct Bundles {
 
 impl Bundles {
     fn start() -> Self {
-        let root: Arc<Vec<u8>> = Arc::new((0..3_000_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect());
+        let root: Arc<Vec<u8>> =
+            Arc::new((0..3_000_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect());
         let served = Arc::clone(&root);
         let server = HttpServer::start(move |request| {
             let mut parts = request.path.trim_start_matches('/').splitn(2, '/');

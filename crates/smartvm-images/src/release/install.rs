@@ -1,7 +1,7 @@
 //! Bringing a release in: checksum, archive, programs, and the rename that makes it whole.
 
 use std::io::{self, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fs_err::os::unix::fs::OpenOptionsExt;
@@ -58,10 +58,12 @@ impl ReleaseStore {
             return Err(ReleaseError::OtherArch { asked: arch });
         }
         if self.has(version) {
+            let this = self.clone();
+            blocking(move || this.clean(version)).await?;
             return self.get(version);
         }
         let what = archive_name(version, arch);
-        let lock_path = self.dir.join(format!("~{version}.lock"));
+        let lock_path = self.lock_path(version);
         let waiting = || progress.report(&ProgressEvent::Waiting { what: &what });
         let lock = FileLock::exclusive(&lock_path, waiting).await;
         let lock = Arc::new(lock.map_err(|source| io_error("lock", &lock_path, source))?);
@@ -73,6 +75,29 @@ impl ReleaseStore {
             let _ = lock.remove();
         }
         self.get(version)
+    }
+
+    /// Removes what an install left that was killed after its release was whole.
+    fn clean(&self, version: ReleaseVersion) -> Result<(), ReleaseError> {
+        let (draft, lock_path) = (self.draft_dir(version), self.lock_path(version));
+        if !draft.exists() && !lock_path.exists() {
+            return Ok(());
+        }
+        let lock = FileLock::try_exclusive(&lock_path);
+        // Whoever has it cleans up.
+        let Some(lock) = lock.map_err(|source| io_error("lock", &lock_path, source))? else {
+            return Ok(());
+        };
+        remove_tree(&draft).map_err(|source| io_error("remove", &draft, source))?;
+        lock.remove().map_err(|source| io_error("remove", &lock_path, source))
+    }
+
+    fn draft_dir(&self, version: ReleaseVersion) -> PathBuf {
+        self.dir.join(format!("~draft-{version}"))
+    }
+
+    fn lock_path(&self, version: ReleaseVersion) -> PathBuf {
+        self.dir.join(format!("~{version}.lock"))
     }
 
     async fn install(
@@ -91,7 +116,7 @@ impl ReleaseStore {
         let sha256 = checksum::parse(&text, &name)
             .map_err(|source| ReleaseError::Checksum { version, source })?;
 
-        let draft = self.dir.join(format!("~draft-{version}"));
+        let draft = self.draft_dir(version);
         fs_err::create_dir_all(&draft).map_err(|source| io_error("make", &draft, source))?;
         let archive = draft.join(&name);
         let request = Download::new(source.archive(version, arch), &archive, MAX_ARCHIVE)
