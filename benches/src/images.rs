@@ -52,7 +52,7 @@ async fn downloads(home: &Path, file: &Path, url: &str) -> anyhow::Result<()> {
 
         fs_err::remove_file(&ours).ok();
         let request = Download::new(url.parse()?, &ours, u64::MAX).with_sha256(Some(expected));
-        let downloader = Downloader::new(DownloaderOptions::default())?;
+        let downloader = Downloader::new(DownloaderOptions::default());
         let began = Instant::now();
         let done = downloader.download(&request, &()).await?;
         verified.add(began.elapsed());
@@ -86,7 +86,7 @@ async fn cached(home: &Path, file: &Path) -> anyhow::Result<()> {
     )?;
     fs_err::write(&manifest, serde_json::to_vec(&described)?)?;
     let options = BaseImageManagerOptions::new(home.join("cache"));
-    let manager = BaseImageManager::new(options, Downloader::new(DownloaderOptions::default())?)?;
+    let manager = BaseImageManager::new(options, Downloader::new(DownloaderOptions::default()))?;
     let mut request = EnsureBaseImage {
         manifest: Some(ManifestLocation::Path(manifest)),
         ..EnsureBaseImage::default()

@@ -21,13 +21,12 @@ fn downloader() -> Downloader {
         first_pause: Duration::from_millis(1),
         ..DownloaderOptions::default()
     })
-    .unwrap()
 }
 
 /// For servers that never answer.
 fn impatient() -> Downloader {
     let stall_timeout = Duration::from_secs(2);
-    Downloader::new(DownloaderOptions { stall_timeout, ..DownloaderOptions::default() }).unwrap()
+    Downloader::new(DownloaderOptions { stall_timeout, ..DownloaderOptions::default() })
 }
 
 /// Bytes that do not repeat where a range could be mistaken.
@@ -311,7 +310,7 @@ async fn an_abandoned_download_leaves_a_part_that_the_next_goes_on_with() {
         let answer = Answer::file(request, &served, TAG);
         if before() == 0 { answer.stalled_after(700_000) } else { answer }
     });
-    let patient = Downloader::new(DownloaderOptions::default()).unwrap();
+    let patient = Downloader::new(DownloaderOptions::default());
     let watch = Arc::new(Watch::default());
     let request = case.request();
     let abandoned = tokio::spawn({

@@ -22,7 +22,6 @@ fn downloader() -> Downloader {
         first_pause: Duration::from_millis(1),
         ..DownloaderOptions::default()
     })
-    .unwrap()
 }
 
 fn page() -> FakeReleases {

@@ -40,8 +40,7 @@ pub(super) fn perform(
     printer: Printer,
 ) -> Result<(), Failure> {
     let failed = |error: ReleaseError| Failure::of(&error, error.code(), error.hint());
-    let downloader = Downloader::new(DownloaderOptions::default())
-        .map_err(|error| Failure::of(&error, error.code(), error.hint()))?;
+    let downloader = Downloader::new(DownloaderOptions::default());
     let progress = ProgressDisplay::new(printer);
     let installing = async {
         let version = match args.version {

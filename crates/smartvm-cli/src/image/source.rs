@@ -53,8 +53,7 @@ impl ImageSourceArgs {
         if let Some(releases) = &self.release_url {
             options.releases = releases.clone();
         }
-        let downloader = Downloader::new(DownloaderOptions::default())
-            .map_err(|error| Failure::of(&error, error.code(), error.hint()))?;
+        let downloader = Downloader::new(DownloaderOptions::default());
         BaseImageManager::new(options, downloader).map_err(super::failed)
     }
 }

@@ -73,7 +73,7 @@ impl FromStr for ArtifactUrl {
                 Err(InvalidArtifactUrl(()))
             };
         }
-        let plain = text.split('/').all(|part| is_plain(part)) && text.len() < 4096;
+        let plain = text.split('/').all(is_plain) && text.len() < 4096;
         if plain { Ok(Self(Kind::Beside(text.to_owned()))) } else { Err(InvalidArtifactUrl(())) }
     }
 }

@@ -70,7 +70,7 @@ pub enum BaseImageError {
         bundle_id: BundleId,
         /// What went wrong.
         #[source]
-        source: PrepareError,
+        source: Box<PrepareError>,
     },
     /// There is no such bundle in the cache.
     #[error("no base image `{bundle_id}` in the cache; there is: {}", list(cached))]
@@ -200,12 +200,9 @@ impl BaseImageError {
         match self {
             Self::NoManifest => Some("name one with manifestUrl or manifestPath".to_owned()),
             Self::FetchManifest(error)
-            | Self::List { source: ListBucketError::Download(error), .. }
-            | Self::Prepare { source: PrepareError::Download(error), .. } => error.hint(),
+            | Self::List { source: ListBucketError::Download(error), .. } => error.hint(),
+            Self::Prepare { source, .. } => source.hint(),
             Self::Version(error) => error.hint(),
-            Self::Prepare { source: PrepareError::Changed(_), .. } => Some(
-                "if the change is right, accept it: smartvm image pull --accept-changed".to_owned(),
-            ),
             Self::NotFound { .. } => Some("fetch one: smartvm image pull".to_owned()),
             Self::Damaged { .. } => Some("fetch it again: smartvm image pull --force".to_owned()),
             Self::InUse { .. } => Some("stop the VM that runs it first".to_owned()),
@@ -216,6 +213,18 @@ impl BaseImageError {
 }
 
 impl PrepareError {
+    /// What a person can do.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Download(error) => error.hint(),
+            Self::Changed(_) => Some(
+                "if the change is right, accept it: smartvm image pull --accept-changed".to_owned(),
+            ),
+            _ => None,
+        }
+    }
+
     /// Whether what has come so far can be built upon by the next try.
     pub(super) fn leaves_a_part(&self) -> bool {
         matches!(self, Self::Download(error) if !error.is_about_content())

@@ -176,7 +176,10 @@ impl BaseImageManager {
                     lock: Arc::clone(&lock),
                     accept_changed: request.accept_changed,
                 };
-                let failed = |source| BaseImageError::Prepare { bundle_id: id.clone(), source };
+                let failed = |source| {
+                    let source = Box::new(source);
+                    BaseImageError::Prepare { bundle_id: id.clone(), source }
+                };
                 prepare.perform().await.map_err(failed)?
             }
         };

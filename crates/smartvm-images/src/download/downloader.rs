@@ -1,7 +1,7 @@
 //! Downloads, each of them once.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::Client;
@@ -53,17 +53,25 @@ impl Default for DownloaderOptions {
 /// redirects, none of which leaves HTTPS.
 #[derive(Debug, Clone)]
 pub struct Downloader {
-    pub(super) client: Client,
+    /// Made when it is first used: reading what the system trusts takes longer than a hit in a cache.
+    client: Arc<OnceLock<Client>>,
     pub(super) options: Arc<DownloaderOptions>,
 }
 
 impl Downloader {
-    /// Makes a downloader. Connects to nothing.
-    ///
-    /// # Errors
-    /// When the system's settings make no usable client.
-    pub fn new(options: DownloaderOptions) -> Result<Self, DownloadError> {
-        Ok(Self { client: client(&options)?, options: Arc::new(options) })
+    /// Makes a downloader. Nothing is connected to before the first download.
+    #[must_use]
+    pub fn new(options: DownloaderOptions) -> Self {
+        Self { client: Arc::default(), options: Arc::new(options) }
+    }
+
+    /// The client, with the system's settings as they were at its first use.
+    pub(super) fn client(&self) -> Result<&Client, DownloadError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let made = client(&self.options)?;
+        Ok(self.client.get_or_init(|| made))
     }
 
     /// Downloads a file to its target, which appears whole or not at all.
@@ -111,7 +119,7 @@ impl Downloader {
         progress: &dyn Progress,
     ) -> Result<Downloaded, DownloadError> {
         let attempt =
-            Attempt { client: &self.client, options: &self.options, request, lock, progress };
+            Attempt { client: self.client()?, options: &self.options, request, lock, progress };
         let mut part = with_lock(request, lock, Part::open).await?;
         let mut retry = Retry::new(self.options.tries, self.options.first_pause);
         loop {

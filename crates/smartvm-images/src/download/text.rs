@@ -42,7 +42,7 @@ impl Downloader {
 
     async fn get(&self, url: &Url) -> Result<Response, DownloadError> {
         let response =
-            self.client.get(url.clone()).send().await.map_err(|error| transport(url, error))?;
+            self.client()?.get(url.clone()).send().await.map_err(|error| transport(url, error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);

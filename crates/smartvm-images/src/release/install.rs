@@ -130,7 +130,8 @@ impl ReleaseStore {
                 .and_then(|()| publish(&draft.join(PROGRAMS), &target));
             // Whole or hostile, it is of no more use.
             let removed = remove_tree(&draft);
-            unpacked.and(removed.map_err(|source| io_error("remove", &draft, source)))
+            unpacked?;
+            removed.map_err(|source| io_error("remove", &draft, source))
         })
         .await
     }

@@ -42,7 +42,7 @@ impl Case {
             first_pause: Duration::from_millis(1),
             ..DownloaderOptions::default()
         });
-        BaseImageManager::new(options, downloader.unwrap()).unwrap()
+        BaseImageManager::new(options, downloader).unwrap()
     }
 
     /// A manifest on this host whose artifacts are beside it.

@@ -34,7 +34,7 @@ impl SmartVm {
             Err(OpenBinaryError::NotFound { .. }) if options.firecracker_binary_path.is_none() => {}
             other => return Ok(other?),
         }
-        let downloader = Downloader::new(DownloaderOptions::default())?;
+        let downloader = Downloader::new(DownloaderOptions::default());
         let source = &options.release_url;
         let version = match options.firecracker_version {
             Some(version) => version,
@@ -106,7 +106,7 @@ impl SmartVm {
         progress: &dyn Progress,
     ) -> Result<PathBuf, SmartVmError> {
         let dir = self.options().data_dir.join("downloads").join(kind);
-        let downloader = Downloader::new(DownloaderOptions::default())?;
+        let downloader = Downloader::new(DownloaderOptions::default());
         Ok(download_into(&dir, url, name, None, &downloader, progress).await?)
     }
 
@@ -115,7 +115,7 @@ impl SmartVm {
     /// # Errors
     /// `UNSAFE_DIRECTORY` when others may write to the cache.
     pub fn base_images(&self) -> Result<BaseImageManager, SmartVmError> {
-        let downloader = Downloader::new(DownloaderOptions::default())?;
+        let downloader = Downloader::new(DownloaderOptions::default());
         Ok(BaseImageManager::new(BaseImageManagerOptions::from(self.options()), downloader)?)
     }
 }
