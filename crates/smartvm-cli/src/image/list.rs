@@ -27,7 +27,7 @@ fn table(bundles: &[BaseImageBundle]) -> String {
     let mut lines = vec![format!("{:width$}  {:>10}  {:8}  FOR", "ID", "SIZE", "ROOT")];
     for bundle in bundles {
         let size = bundle.total_bytes();
-        let size = size.map_or("-".to_owned(), |bytes| HumanBytes(bytes).to_string());
+        let size = size.map_or_else(|| "-".to_owned(), |bytes| HumanBytes(bytes).to_string());
         lines.push(format!(
             "{:width$}  {size:>10}  {:8}  {} {}",
             bundle.bundle_id.as_str(),

@@ -1,6 +1,6 @@
 //! Keeping the base image that a VM boots from.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use smartvm_images::base_image::BundleLease;
 
@@ -24,7 +24,7 @@ pub(super) async fn lease(setup: &VmSetup) -> Result<Vec<BundleLease>, SmartVmEr
         .chain(pmem)
         .collect();
     let taking = tokio::task::spawn_blocking(move || {
-        let taken = BundleLease::take_for(&cache, files.iter().map(|file| Path::new(file)));
+        let taken = BundleLease::take_for(&cache, files.iter().map(PathBuf::as_path));
         taken.map_err(|source| SmartVmError::LeaseImage { path: cache, source })
     });
     taking.await.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?
