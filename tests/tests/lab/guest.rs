@@ -14,8 +14,8 @@ use smartvm_testkit::{TestHome, fixtures};
 /// How long a guest may take for anything, on a machine that emulates its processor.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
-/// In how many parts that time is waited.
-const NUDGES: u32 = 3;
+/// How many keys a console that stands still is given meanwhile.
+const NUDGES: u32 = 2;
 
 /// A serial console, and a restart instead of a halt; quiet but for what userspace says.
 pub(crate) const BOOT_ARGS: &str = "console=ttyS0 reboot=k panic=1 pci=off quiet";
@@ -135,29 +135,14 @@ impl Guest {
     /// The emulated host now and then loses the interrupt by which a guest's serial port goes on
     /// writing; any key makes the guest look at the port again. Such a key is reported.
     pub(crate) async fn expect(&mut self, text: &str) -> String {
-        let mut last = Err(String::new());
-        for nudges in 0..NUDGES {
-            last = self.read_until(text, DEADLINE / NUDGES).await;
-            match &last {
-                Ok(_) => break,
-                Err(seen) => {
-                    let at = &seen[seen.len().saturating_sub(80)..];
-                    let counts = self.vm.flush_metrics().await.map(|metrics| {
-                        [
-                            "vcpu.exit_io_in",
-                            "vcpu.exit_io_out",
-                            "uart.read_count",
-                            "uart.write_count",
-                            "uart.error_count",
-                        ]
-                        .map(|name| metrics.get(name))
-                    });
-                    eprintln!("RETRY {nudges}: the console stands still after {at:?}: {counts:?}");
-                    self.console.write(b"\n").await.unwrap();
-                }
+        for _ in 0..NUDGES {
+            match self.read_until(text, DEADLINE / (NUDGES + 1)).await {
+                Ok(before) => return before,
+                Err(seen) => eprintln!("RETRY: the guest's console stands still after\n{seen}"),
             }
+            self.console.write(b"\n").await.unwrap();
         }
-        match last {
+        match self.read_until(text, DEADLINE / (NUDGES + 1)).await {
             Ok(before) => before,
             Err(seen) => panic!("{text:?} did not come within {DEADLINE:?}:\n{seen}"),
         }

@@ -1,7 +1,5 @@
 //! Snapshots of Linux guests: what was in memory and on the disk goes on, together.
 
-use std::time::Instant;
-
 use smartvm::snapshot::{CreateSnapshot, MemoryBackend, RestoreVm, SnapshotName};
 use smartvm::{MicroVm, VmState};
 use smartvm_testkit::fixtures;
@@ -61,24 +59,15 @@ async fn a_guest_that_dies_twenty_times_goes_on_each_time_with_what_it_wrote() {
     let store = lab.smartvm.snapshots().unwrap();
     let mut guest = boot(&lab).await;
     guest.run(TOOLS).await;
-    let mut began = Instant::now();
-    let mut lap = |what: &str| {
-        eprintln!("{what}: {:.1} s", began.elapsed().as_secs_f32());
-        began = Instant::now();
-    };
     for death in 1..=DEATHS {
         write(&mut guest, death).await;
-        lap("wrote");
         let saved = name(&format!("death-{death}"));
         save_and_kill(guest, CreateSnapshot::full(saved.clone())).await;
-        lap("saved");
         let mut request = RestoreVm::new(saved.clone());
         request.backend =
             if death.is_multiple_of(2) { MemoryBackend::Uffd } else { MemoryBackend::File };
         guest = restore(&lab, request).await;
-        lap("restored");
         check(&mut guest, death).await;
-        lap("checked");
         store.remove(&saved).unwrap();
     }
     guest.vm.cleanup().await.unwrap();
