@@ -10,7 +10,10 @@ use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::run::terminal;
 use crate::settings::Settings;
-use crate::{api, completions, doctor, kernel, logging, metrics, run, snapshot, version};
+use crate::{
+    api, completions, doctor, firecracker, image, kernel, logging, metrics, rootfs, run, snapshot,
+    version,
+};
 
 /// Does what the command line says; a panic becomes [`Exit::Bug`].
 pub(crate) fn main() -> Exit {
@@ -54,8 +57,11 @@ fn perform(verb: Verb, settings: &Settings, printer: Printer) -> Result<Exit, Fa
         Verb::Run(args) => run::perform(&args, settings, printer),
         Verb::Doctor => doctor::perform(settings, printer),
         Verb::Api(args) => api::perform(&args, settings, printer),
+        Verb::Firecracker(args) => firecracker::perform(&args.verb, settings, printer),
+        Verb::Image(args) => image::perform(&args.verb, settings, printer),
         Verb::Kernel(args) => kernel::perform(&args.verb, settings, printer),
         Verb::Metrics(args) => metrics::perform(&args, settings, printer),
+        Verb::Rootfs(args) => rootfs::perform(&args.verb, settings, printer),
         Verb::Snapshot(args) => snapshot::perform(&args.verb, settings, printer),
         Verb::Version => version::perform(settings, printer),
         Verb::Completions(args) => completions::perform(&args, printer),

@@ -6,6 +6,10 @@
 //! | `SMARTVM_RUNTIME_DIR` | where the files of running VMs are | `--runtime-dir` |
 //! | `SMARTVM_JAIL_DIR` | where jails are made | `--jail-dir` |
 //! | `SMARTVM_FIRECRACKER` | which Firecracker to use | `--firecracker` |
+//! | `SMARTVM_BASE_IMAGE_CACHE_DIR` | where base images are kept | `--image-cache-dir` |
+//! | `SMARTVM_MAX_STORED_BASE_IMAGES` | how many are kept | `image pull --max-stored-images` |
+//! | `SMARTVM_BUCKET_URL` | where they come from without a manifest | `image pull --bucket-url` |
+//! | `SMARTVM_RELEASE_URL` | where Firecracker comes from | `firecracker install --release-url` |
 //! | `SMARTVM_AGENT` | which guest init `kernel import` packs | `kernel import --init` |
 //! | `XDG_DATA_HOME`, `HOME` | the default data directory of a user who is not root | |
 //! | `PATH` | where to look for `firecracker` | |
@@ -18,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use smartvm::SmartVmOptions;
 use smartvm_firecracker::FirecrackerBinary;
-use smartvm_images::KernelStore;
+use smartvm_images::{HostTools, KernelStore};
 
 use crate::args::Global;
 use crate::failure::Failure;
@@ -32,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) runtime_dir: PathBuf,
     /// Where jails are made, when that was said.
     pub(crate) jail_dir: Option<PathBuf>,
+    /// Where base images are kept, when that was said.
+    pub(crate) image_cache_dir: Option<PathBuf>,
     /// The Firecracker that was asked for.
     pub(crate) firecracker: Option<PathBuf>,
     /// The defects of Firecracker that are accepted.
@@ -58,6 +64,7 @@ impl Settings {
             data_dir: absolute(&data_dir)?,
             runtime_dir: absolute(global.runtime_dir.as_deref().unwrap_or(&defaults.runtime_dir))?,
             jail_dir: global.jail_dir.as_deref().map(absolute).transpose()?,
+            image_cache_dir: global.image_cache_dir.as_deref().map(absolute).transpose()?,
             firecracker: global.firecracker.as_deref().map(absolute).transpose()?,
             accepted_defects: global.accept_defect.clone(),
             path_var: variable("PATH"),
@@ -72,6 +79,7 @@ impl Settings {
             runtime_dir: self.runtime_dir.clone(),
             firecracker_binary_path: self.firecracker.clone(),
             path_var: self.path_var.clone(),
+            base_image_cache_dir: self.image_cache_dir.clone(),
             chroot_base_dir: self.jail_dir.clone(),
             accepted_defects: self.accepted_defects.clone(),
             ..SmartVmOptions::default()
@@ -83,6 +91,16 @@ impl Settings {
         let explicit = self.firecracker.as_deref();
         FirecrackerBinary::find(explicit, &self.data_dir, self.path_var.as_deref())
             .map_err(|error| Failure::of(&error, error.code(), error.hint()))
+    }
+
+    /// Where images of root file systems are that have a name and no path.
+    pub(crate) fn rootfs_dir(&self) -> PathBuf {
+        self.data_dir.join("rootfs")
+    }
+
+    /// Where the programs that make file systems are.
+    pub(crate) fn host_tools(&self) -> HostTools {
+        self.path_var.as_deref().map_or_else(HostTools::default, HostTools::on_path)
     }
 
     /// The kernels that were imported.

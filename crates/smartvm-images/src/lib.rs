@@ -1,26 +1,67 @@
-//! What a microVM boots from: kernels, their modules and staged drives.
+//! What a microVM boots from: releases of Firecracker, base images, kernels, root file systems and drives.
 //!
-//! Two jobs, both on files alone; nothing here starts a process, opens a socket or mounts:
-//!
+//! * [`Downloader`] fetches files: hashed while they come, resumed where they stopped, each of them
+//!   once however many want it.
+//! * [`ReleaseStore`] keeps Firecracker and its jailer, one directory a version, out of archives that
+//!   are checked against their published checksum.
+//! * [`base_image`] keeps bundles of a kernel and a root file system, from presets or hosted manifests,
+//!   in a cache that several processes may share.
 //! * [`KernelStore`] imports a distribution's kernel: it takes the `vmlinux` out of a bzImage,
 //!   packs the modules which that kernel needs inside Firecracker into an initramfs, and keeps
 //!   both, with their hashes, in a directory of its own.
-//! * [`stage_drive`] gives a VM a private copy of a drive, shared with the original where the
+//! * [`stage_drives`] gives a VM private copies of its drives, shared with the originals where the
 //!   file system can do that and sparse where it cannot.
+//! * [`build_rootfs`] makes a root file system of a directory or an archive without losing what its
+//!   files have, [`create_blank_rootfs`] an empty one, [`clone_rootfs`] and [`resize_rootfs`] do what
+//!   they say, and [`build_bundle`] makes what others can serve.
 //!
 //! Every byte that is read is taken for hostile: sizes are capped, offsets are checked, paths
-//! cannot leave the directory they were found in, and a failure leaves nothing behind.
+//! cannot leave the directory they were found in, and a failure leaves nothing behind that could be
+//! taken for whole. Nothing is mounted, and only what makes and mends file systems starts a process, which
+//! is `mkfs.ext4` and the like.
 //!
-//! All functions block; call them from a thread that may.
+//! What is `async` runs in tokio; all else blocks: call it from a thread that may.
 
+mod atomic_file;
+pub mod base_image;
+mod bundle;
+mod download;
+mod draft_dir;
 mod drive;
+mod file_lock;
+mod host_tool;
 mod kernel;
+mod owned_dir;
+mod quoted;
 mod regular_file;
+mod release;
+mod rootfs;
+mod sha256_digest;
+mod shown_url;
 
-pub use drive::{StageDriveError, StagedDrive, StagingMethod, stage_drive};
+pub use bundle::{BuildBundle, BuildBundleError, BuiltBundle, build_bundle};
+pub use download::{
+    Download, DownloadError, Downloaded, Downloader, DownloaderOptions, Progress, ProgressEvent,
+    download_into,
+};
+pub use drive::{
+    StageDrive, StageDriveError, StagedDrive, StagingMethod, stage_drive, stage_drives,
+};
+pub use host_tool::{HostToolError, HostTools};
 pub use kernel::{
     ImportKernel, ImportKernelError, KernelImage, KernelStore, KernelStoreError, KernelVersion,
     ModuleIndex, ParseImageError, ParseModulesError, StoredKernel, UnpackKernelError,
     VerifyKernelError,
 };
+pub use owned_dir::OwnedDirError;
 pub use regular_file::ReadFileError;
+pub use release::{
+    ArchiveError, InstalledRelease, InvalidBaseUrl, ParseChecksumError, ParseReleaseVersionError,
+    Program, ReleaseArchive, ReleaseError, ReleaseSource, ReleaseStore, ReleaseVersion,
+};
+pub use rootfs::{
+    BuildRootfs, BuildRootfsError, BuiltRootfs, CloneRootfsError, CreateRootfsError,
+    Ext4Superblock, ParseSuperblockError, ResizeRootfsError, ResizeTo, ResizedRootfs, build_rootfs,
+    clone_rootfs, create_blank_rootfs, resize_rootfs,
+};
+pub use sha256_digest::{ParseSha256Error, Sha256Digest};

@@ -6,7 +6,9 @@
 
 mod eventually;
 pub mod fixtures;
+pub mod http;
 pub mod leak;
+mod loop_fs;
 mod tap;
 mod test_home;
 pub mod tiny_guest;
@@ -14,6 +16,7 @@ pub mod vsock_program;
 
 pub use eventually::eventually;
 pub use leak::HostSnapshot;
+pub use loop_fs::LoopFs;
 pub use tap::Tap;
 pub use test_home::TestHome;
 pub use tiny_guest::TinyGuest;

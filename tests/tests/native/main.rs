@@ -1,7 +1,7 @@
 //! The library and the command against the real Firecracker, with guests of a few bytes.
 //!
 //! Covers: the lifecycle, process death at every moment, bad input, recovery after `kill -9`, the
-//! console, devices and their changes, the command. Needs `/dev/kvm` and root's rights on it, nothing of a Linux guest.
+//! console, devices and their changes, private drives, root file systems, the command. Needs `/dev/kvm` and root's rights on it, nothing of a Linux guest.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -19,7 +19,9 @@ mod live_changes;
 mod manager;
 mod output_files;
 mod recovery;
+mod root_file_systems;
 mod snapshots;
+mod staging;
 mod support;
 mod telemetry;
 mod terminal;

@@ -3,4 +3,6 @@
 mod sparse_copy;
 mod stage;
 
-pub use stage::{StageDriveError, StagedDrive, StagingMethod, stage_drive};
+pub use stage::{
+    StageDrive, StageDriveError, StagedDrive, StagingMethod, stage_drive, stage_drives,
+};

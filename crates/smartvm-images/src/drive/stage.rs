@@ -1,9 +1,13 @@
 //! Giving a VM a drive of its own, made from another file.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -12,6 +16,9 @@ use thiserror::Error;
 
 use super::sparse_copy::sparse_copy;
 use crate::regular_file::{ReadFileError, open_regular};
+
+/// How many drives are copied at once: more do not make a disk or memory faster.
+const AT_ONCE: usize = 4;
 
 /// How a drive was staged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -51,7 +58,7 @@ enum Problem {
     Source(#[source] ReadFileError),
     #[error("the target cannot be created")]
     Target(#[source] io::Error),
-    #[error("the copy needs {needed} bytes and {available} are free")]
+    #[error("the copies so far need {needed} bytes and {available} are free")]
     NoSpace { needed: u64, available: u64 },
     #[error("the data cannot be copied")]
     Copy(#[source] io::Error),
@@ -84,47 +91,136 @@ impl StageDriveError {
     }
 }
 
+/// A private copy to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageDrive {
+    /// The image file.
+    pub source: PathBuf,
+    /// The copy, which must not exist.
+    pub target: PathBuf,
+}
+
 /// Makes a private copy of the image file `source` at `target`, which must not exist.
 ///
 /// The copy shares blocks with the original where the file system can do that (XFS, btrfs and
 /// others); else the data is copied and holes stay holes. It belongs to this process' user with mode
-/// 0600, whatever the original's is. Blocks until it is done.
+/// 0600, whatever the original's is. The original is opened for reading alone. Blocks until it is
+/// done.
 ///
 /// # Errors
 /// When `source` is not a regular file or cannot be read, `target` exists or cannot be created, or
 /// there is less free space than `source` occupies. A partial copy is removed.
 pub fn stage_drive(source: &Path, target: &Path) -> Result<StagedDrive, StageDriveError> {
-    stage(source, target).map_err(|problem| StageDriveError {
-        source_path: source.to_owned(),
-        target_path: target.to_owned(),
-        problem,
-    })
+    let drive = StageDrive { source: source.to_owned(), target: target.to_owned() };
+    let staged = stage_drives(std::slice::from_ref(&drive))?;
+    Ok(staged.into_iter().next().expect("one drive was asked for, and one is what comes back"))
 }
 
-fn stage(source: &Path, target: &Path) -> Result<StagedDrive, Problem> {
-    let original = open_regular(source).map_err(Problem::Source)?;
-    let metadata = original.metadata().map_err(Problem::Copy)?;
-    let size = metadata.len();
-    let draft = Draft::create(target).map_err(|error| Problem::Target(error.into()))?;
-    let staged = match rustix::fs::ioctl_ficlone(&draft.file, &original) {
-        Ok(()) => StagedDrive { method: StagingMethod::Reflink, bytes_copied: 0, size },
-        Err(Errno::NOSPC) => return Err(Problem::Copy(Errno::NOSPC.into())),
-        // Other file systems, another device, a file that forbids it: all of them can be copied.
-        Err(_) => {
-            check_space(&draft, metadata.blocks().saturating_mul(512))?;
-            let bytes_copied =
-                sparse_copy(original.as_fd(), draft.file.as_fd(), size).map_err(Problem::Copy)?;
-            StagedDrive { method: StagingMethod::Copy, bytes_copied, size }
+/// Makes private copies as [`stage_drive`] does, several at once where data must be copied: all of
+/// them, or none.
+///
+/// # Errors
+/// As [`stage_drive`]; too little space is found for all together before any data is copied. When
+/// one fails, the others are removed too.
+pub fn stage_drives(drives: &[StageDrive]) -> Result<Vec<StagedDrive>, StageDriveError> {
+    let mut begun = Vec::with_capacity(drives.len());
+    for drive in drives {
+        begun.push(Staging::begin(drive).map_err(|problem| failed(drive, problem))?);
+    }
+    check_space(&begun)?;
+    copy_all(&begun)?;
+    Ok(begun.into_iter().map(Staging::keep).collect())
+}
+
+fn failed(drive: &StageDrive, problem: Problem) -> StageDriveError {
+    let StageDrive { source, target } = drive.clone();
+    StageDriveError { source_path: source, target_path: target, problem }
+}
+
+/// A copy that exists and may have no data yet.
+struct Staging<'a> {
+    drive: &'a StageDrive,
+    original: fs_err::File,
+    draft: Draft<'a>,
+    size: u64,
+    /// How many bytes are to be copied at most; none when the blocks are shared.
+    needed: Option<u64>,
+    copied: OnceLock<u64>,
+}
+
+impl<'a> Staging<'a> {
+    fn begin(drive: &'a StageDrive) -> Result<Self, Problem> {
+        let original = open_regular(&drive.source).map_err(Problem::Source)?;
+        let metadata = original.metadata().map_err(Problem::Copy)?;
+        let draft = Draft::create(&drive.target).map_err(|error| Problem::Target(error.into()))?;
+        let needed = match rustix::fs::ioctl_ficlone(&draft.file, &original) {
+            Ok(()) => None,
+            Err(Errno::NOSPC) => return Err(Problem::Copy(Errno::NOSPC.into())),
+            // Other file systems, another device, a file that forbids it: all of them can be copied.
+            Err(_) => Some(metadata.blocks().saturating_mul(512)),
+        };
+        let size = metadata.len();
+        Ok(Self { drive, original, draft, size, needed, copied: OnceLock::new() })
+    }
+
+    fn copy(&self) -> Result<(), StageDriveError> {
+        let copied = sparse_copy(self.original.as_fd(), self.draft.file.as_fd(), self.size);
+        let copied = copied.map_err(|error| failed(self.drive, Problem::Copy(error)))?;
+        let _ = self.copied.set(copied);
+        Ok(())
+    }
+
+    fn keep(self) -> StagedDrive {
+        self.draft.keep();
+        let method =
+            if self.needed.is_some() { StagingMethod::Copy } else { StagingMethod::Reflink };
+        let bytes_copied = self.copied.get().copied().unwrap_or_default();
+        StagedDrive { method, bytes_copied, size: self.size }
+    }
+}
+
+/// Sees that the copies fit, on each file system all of them together.
+fn check_space(begun: &[Staging<'_>]) -> Result<(), StageDriveError> {
+    let mut needed_on: BTreeMap<u64, u64> = BTreeMap::new();
+    for staging in begun {
+        let Some(needed) = staging.needed else { continue };
+        let problem = |problem| failed(staging.drive, problem);
+        let unknown = |error: Errno| problem(Problem::Copy(error.into()));
+        let device = rustix::fs::fstat(&staging.draft.file).map_err(unknown)?.st_dev;
+        let volume = rustix::fs::fstatvfs(&staging.draft.file).map_err(unknown)?;
+        let available = volume.f_bavail.saturating_mul(volume.f_frsize);
+        let sum = needed_on.entry(device).or_default();
+        *sum = sum.saturating_add(needed);
+        if *sum > available {
+            return Err(problem(Problem::NoSpace { needed: *sum, available }));
         }
-    };
-    draft.keep();
-    Ok(staged)
+    }
+    Ok(())
 }
 
-fn check_space(draft: &Draft<'_>, needed: u64) -> Result<(), Problem> {
-    let volume = rustix::fs::fstatvfs(&draft.file).map_err(|error| Problem::Copy(error.into()))?;
-    let available = volume.f_bavail.saturating_mul(volume.f_frsize);
-    if needed > available { Err(Problem::NoSpace { needed, available }) } else { Ok(()) }
+/// Copies what is not shared, a few at a time; after a failure nothing more is begun.
+fn copy_all(begun: &[Staging<'_>]) -> Result<(), StageDriveError> {
+    let waiting: Vec<_> = begun.iter().filter(|staging| staging.needed.is_some()).collect();
+    if let [only] = waiting[..] {
+        return only.copy();
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(staging) = waiting.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = staging.copy() {
+                next.store(waiting.len(), Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..waiting.len().min(AT_ONCE)).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| match worker.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
 }
 
 /// A new file that is removed unless it is kept.

@@ -20,7 +20,7 @@ mod name;
 mod payload;
 mod record;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod store;
 mod version;
 

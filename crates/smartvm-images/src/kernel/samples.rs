@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 /// A minimal ELF kernel: one segment, with the banner of `version` in it.
-pub(super) fn vmlinux(version: &str) -> Vec<u8> {
+pub(crate) fn vmlinux(version: &str) -> Vec<u8> {
     let mut text = format!("Linux version {version} (builder) #1\0").into_bytes();
     text.resize(8192, 0x90);
     elf(&text)
@@ -37,7 +37,7 @@ fn elf(contents: &[u8]) -> Vec<u8> {
 }
 
 /// A bzImage with this payload, as it stands.
-pub(super) fn bzimage(version: &str, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn bzimage(version: &str, payload: &[u8]) -> Vec<u8> {
     const SETUP_SECTS: u8 = 2;
     const PAYLOAD_OFFSET: u32 = 16;
     let mut bytes = vec![0; 3 * 512];
@@ -58,12 +58,12 @@ pub(super) fn bzimage(version: &str, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The payload as the kernel's build leaves it: with the unpacked length behind.
-pub(super) fn with_length(packed: Vec<u8>, unpacked: &[u8]) -> Vec<u8> {
+pub(crate) fn with_length(packed: Vec<u8>, unpacked: &[u8]) -> Vec<u8> {
     let length = u32::try_from(unpacked.len()).unwrap();
     [packed, length.to_le_bytes().to_vec()].concat()
 }
 
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err::OpenOptions;
 use fs_err::os::unix::fs::OpenOptionsExt;
-use smartvm_images::stage_drive;
+use smartvm_images::{StageDrive, stage_drive, stage_drives};
 
 use super::attempt::Staging;
 use super::handle::VmSetup;
@@ -121,11 +121,25 @@ pub(super) fn lay_out(
     }
     if !copies.is_empty() {
         let work_dir = work_dir.clone();
-        *staging = Some(tokio::task::spawn_blocking(move || {
-            copies.iter().try_for_each(|(content, name)| content.put(&work_dir, name))
-        }));
+        *staging = Some(tokio::task::spawn_blocking(move || copy_all(&copies, &work_dir)));
     }
     Ok(())
+}
+
+/// Makes the private copies, several at once. Blocks for as long as the longest takes.
+fn copy_all(copies: &[(Content, PathBuf)], work_dir: &WorkDir) -> Result<(), SmartVmError> {
+    let drives: Vec<_> = copies
+        .iter()
+        .map(|(content, name)| StageDrive {
+            source: content.source.clone(),
+            target: work_dir.host_path(name),
+        })
+        .collect();
+    stage_drives(&drives)?;
+    copies.iter().try_for_each(|(_, name)| {
+        let path = || work_dir.host_path(name);
+        work_dir.adopt(name).map_err(|source| SmartVmError::Adopt { path: path(), source })
+    })
 }
 
 /// Makes a file that Firecracker writes reachable as `name`; it makes none itself.

@@ -51,16 +51,48 @@ fn a_target_that_exists_or_is_a_link_is_left_as_it_is() {
     assert!(!dir.path().join("elsewhere").exists());
 }
 
+fn drive(source: &Path, target: PathBuf) -> StageDrive {
+    StageDrive { source: source.to_owned(), target }
+}
+
 #[test]
-fn a_drive_that_cannot_fit_is_refused_before_anything_is_copied() {
+fn several_drives_are_all_staged_or_none_is() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("staged");
-    let draft = Draft::create(&path).unwrap();
-    let Problem::NoSpace { needed, available } = check_space(&draft, u64::MAX).unwrap_err() else {
+    let source = dir.path().join("source");
+    fs_err::write(&source, vec![5; 3 << 20]).unwrap();
+    let mut drives: Vec<_> =
+        (0..9).map(|number| drive(&source, dir.path().join(format!("copy-{number}")))).collect();
+    let staged = stage_drives(&drives).unwrap();
+    assert_eq!(staged.len(), 9);
+    for drive in &drives {
+        assert!(fs_err::read(&drive.target).unwrap() == vec![5; 3 << 20]);
+        fs_err::remove_file(&drive.target).unwrap();
+    }
+    drives[8].source = dir.path().join("missing");
+    let error = stage_drives(&drives).unwrap_err();
+    assert_eq!(error.code(), "DRIVE_STAGING_FAILED");
+    assert!(error.to_string().contains("missing"), "{error}");
+    assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 1);
+    assert!(stage_drives(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn drives_that_cannot_fit_are_refused_before_anything_is_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("source");
+    fs_err::write(&source, "drive").unwrap();
+    let drives = ["a", "b"].map(|name| drive(&source, dir.path().join(name)));
+    let mut begun: Vec<_> = drives.iter().map(|drive| Staging::begin(drive).unwrap()).collect();
+    // Each would fit alone, if the other were not.
+    begun.iter_mut().for_each(|staging| staging.needed = Some(u64::MAX / 2));
+    let error = check_space(&begun).unwrap_err();
+    let Problem::NoSpace { needed, available } = &error.problem else {
         panic!("expected a lack of space");
     };
     assert!(available < needed);
-    check_space(&draft, 0).unwrap();
-    drop(draft);
-    assert!(!path.exists());
+    assert!(error.hint().unwrap().contains("free space"));
+    begun.iter_mut().for_each(|staging| staging.needed = Some(0));
+    check_space(&begun).unwrap();
+    drop(begun);
+    assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 1);
 }

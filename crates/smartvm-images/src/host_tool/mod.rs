@@ -1,0 +1,9 @@
+//! The few programs of the host that make and mend file systems, and the one way they are run.
+
+mod call;
+mod find;
+
+pub use call::HostToolError;
+pub(crate) use call::{Answer, ToolCall};
+pub use find::HostTools;
+pub(crate) use find::Tool;

@@ -1,0 +1,20 @@
+//! Root file systems: made of a directory, an archive or nothing, copied and resized.
+
+mod archive;
+mod blank;
+mod build;
+mod clone;
+mod directory;
+mod ext4;
+mod image_kind;
+mod resize;
+mod size;
+mod source;
+mod squashfs;
+
+pub use blank::{CreateRootfsError, create_blank_rootfs};
+pub(crate) use build::build_image;
+pub use build::{BuildRootfs, BuildRootfsError, BuiltRootfs, build_rootfs};
+pub use clone::{CloneRootfsError, clone_rootfs};
+pub use ext4::{Ext4Superblock, ParseSuperblockError};
+pub use resize::{ResizeRootfsError, ResizeTo, ResizedRootfs, resize_rootfs};
