@@ -17,12 +17,16 @@
 //!
 //! All functions block; call them from a thread that may.
 
+mod atomic_file;
 pub mod base_image;
 mod bundle;
+mod download;
 mod draft_dir;
 mod drive;
+mod file_lock;
 mod host_tool;
 mod kernel;
+mod owned_dir;
 mod quoted;
 mod regular_file;
 mod release;
@@ -31,6 +35,9 @@ mod sha256_digest;
 mod shown_url;
 
 pub use bundle::{BuildBundle, BuildBundleError, BuiltBundle, build_bundle};
+pub use download::{
+    Download, DownloadError, Downloaded, Downloader, DownloaderOptions, Progress, ProgressEvent,
+};
 pub use drive::{
     StageDrive, StageDriveError, StagedDrive, StagingMethod, stage_drive, stage_drives,
 };
@@ -40,8 +47,12 @@ pub use kernel::{
     ModuleIndex, ParseImageError, ParseModulesError, StoredKernel, UnpackKernelError,
     VerifyKernelError,
 };
+pub use owned_dir::OwnedDirError;
 pub use regular_file::ReadFileError;
-pub use release::{ParseReleaseVersionError, ReleaseVersion};
+pub use release::{
+    ArchiveError, InstalledRelease, InvalidBaseUrl, ParseChecksumError, ParseReleaseVersionError,
+    Program, ReleaseArchive, ReleaseError, ReleaseSource, ReleaseStore, ReleaseVersion,
+};
 pub use rootfs::{
     BuildRootfs, BuildRootfsError, BuiltRootfs, CloneRootfsError, CreateRootfsError,
     Ext4Superblock, ParseSuperblockError, ResizeRootfsError, ResizeTo, ResizedRootfs, build_rootfs,

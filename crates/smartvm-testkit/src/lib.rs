@@ -6,6 +6,7 @@
 
 mod eventually;
 pub mod fixtures;
+pub mod http;
 pub mod leak;
 mod loop_fs;
 mod tap;

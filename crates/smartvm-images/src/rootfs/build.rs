@@ -178,8 +178,9 @@ fn make_image(
                 fill.make(image, size, scratch, &request.tools).map_err(Problem::Fill)?
             }
             RootfsType::Squashfs => {
+                lost = squashfs::times_lost(&request.source).map_err(Problem::Survey)?;
                 let made = squashfs::of_directory(&request.source, image, &request.tools);
-                lost = made.map_err(Problem::Squashfs)?;
+                lost.extend(made.map_err(Problem::Squashfs)?);
                 size_of(image)?
             }
         },

@@ -1,8 +1,9 @@
 //! The squashfs file system, made by `mksquashfs`.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::archive::{Tree, clamp, write_archive};
+use super::archive::{Stamp, Tree, clamp, write_archive};
 use crate::host_tool::{Answer, HostToolError, HostTools, Tool, ToolCall};
 
 /// What is left out with a word on standard error, and nothing but that.
@@ -40,10 +41,35 @@ pub(super) fn of_tree(
         std::io::Write::flush(&mut stdin)
     })?;
     let mut lost = lost(&answer);
+    lost.extend(tree.stamps().filter_map(|(path, stamp)| time_lost(&path, stamp)));
     if !root.xattrs.is_empty() {
         lost.push("the extended attributes of the root directory are left out".to_owned());
     }
     Ok(lost)
+}
+
+/// What of the times in a directory squashfs cannot keep.
+pub(super) fn times_lost(dir: &Path) -> std::io::Result<Vec<String>> {
+    let mut lost = Vec::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(parent) = open.pop() {
+        for entry in fs_err::read_dir(&parent)? {
+            let entry = entry?;
+            let found = entry.metadata()?;
+            let stamp = Stamp { seconds: found.mtime(), nanoseconds: 0 };
+            lost.extend(time_lost(&entry.path().to_string_lossy(), stamp));
+            if found.is_dir() {
+                open.push(entry.path());
+            }
+        }
+    }
+    Ok(lost)
+}
+
+/// Squashfs counts seconds in 32 bits, from 1970 on.
+fn time_lost(path: &str, stamp: Stamp) -> Option<String> {
+    let is_kept = i64::from(clamp(stamp.seconds)) == stamp.seconds;
+    (!is_kept).then(|| format!("`{path}` is from before 1970 or after 2106: its time is another"))
 }
 
 /// Any file that cannot be read is an error, and the same files always make the same image.

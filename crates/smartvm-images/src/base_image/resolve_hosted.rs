@@ -1,0 +1,275 @@
+//! From a hosted manifest to a bundle's files.
+
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use super::arch::Arch;
+use super::artifact::{Artifact, ArtifactSource};
+use super::base_image_error::BaseImageError;
+use super::bundle::{BundleSource, SourceKind};
+use super::hosted_manifest::{HostedManifest, InvalidManifest, MAX_MANIFEST_BYTES};
+use super::manifest_fields::ManifestBreach;
+use super::names::ArtifactFileName;
+use super::preset::Preset;
+use super::resolved::{Origin, ResolvedBundle, ResolvedFile};
+use crate::download::Downloader;
+use crate::file_lock::blocking;
+use crate::regular_file::read_regular;
+use crate::shown_url::ShownUrl;
+
+/// Where a manifest is.
+#[derive(Clone)]
+pub enum ManifestLocation {
+    /// A file of this host.
+    Path(PathBuf),
+    /// On a server.
+    Url(Url),
+}
+
+impl ManifestLocation {
+    /// The location by URL.
+    ///
+    /// # Errors
+    /// `BASE_IMAGE_MANIFEST_FAILED` when it is no http or https URL.
+    pub fn url(text: &str) -> Result<Self, BaseImageError> {
+        let url = Url::parse(text).map_err(|_| BaseImageError::ManifestAddress)?;
+        let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
+        if usable { Ok(Self::Url(url)) } else { Err(BaseImageError::ManifestAddress) }
+    }
+}
+
+impl std::fmt::Debug for ManifestLocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Url(url) => write!(f, "{}", ShownUrl(url)),
+        }
+    }
+}
+
+/// Fetches or reads the manifest.
+pub(super) async fn resolve_hosted(
+    location: &ManifestLocation,
+    arch: Arch,
+    downloader: &Downloader,
+) -> Result<ResolvedBundle, BaseImageError> {
+    let text = match location {
+        ManifestLocation::Path(path) => {
+            let path = path.clone();
+            blocking(move || read_regular(&path, MAX_MANIFEST_BYTES))
+                .await
+                .map_err(BaseImageError::ReadManifest)?
+        }
+        ManifestLocation::Url(url) => downloader
+            .fetch_document(url, MAX_MANIFEST_BYTES)
+            .await
+            .map_err(BaseImageError::FetchManifest)?,
+    };
+    Ok(resolve(&HostedManifest::parse(&text)?, location, arch)?)
+}
+
+fn resolve(
+    manifest: &HostedManifest,
+    location: &ManifestLocation,
+    arch: Arch,
+) -> Result<ResolvedBundle, InvalidManifest> {
+    let mut breaches = Vec::new();
+    if manifest.arch() != arch {
+        let rule = format!("it is for {} and {arch} was asked for", manifest.arch());
+        breaches.push(ManifestBreach::new("arch", rule));
+    }
+    let mut names = Names::new(manifest);
+    let mut file = |key: &str, artifact: &Artifact, fallback: &str| {
+        let origin = origin(artifact, location)
+            .map_err(|rule| breaches.push(ManifestBreach::new(format!("{key}.path"), rule)))
+            .ok()?;
+        let name = names.choose(artifact, fallback)?;
+        Some(ResolvedFile { name, origin, sha256: artifact.sha256(), size: artifact.size_bytes })
+    };
+    let kernel = file("kernel", manifest.kernel(), "vmlinux");
+    let rootfs_name = format!("rootfs.{}", manifest.rootfs_type());
+    let rootfs = file("rootfs", manifest.rootfs(), &rootfs_name);
+    let initrd = manifest.initrd().map(|initrd| file("initrd", initrd, "initrd"));
+    let (Some(kernel), Some(rootfs), true) =
+        (kernel, rootfs, initrd.as_ref().is_none_or(Option::is_some) && breaches.is_empty())
+    else {
+        return Err(InvalidManifest::new(breaches));
+    };
+    Ok(ResolvedBundle {
+        preset: Preset::Hosted,
+        arch,
+        ci_version: "hosted".to_owned(),
+        firecracker_version: manifest.firecracker_version(),
+        bundle_id: manifest.bundle_id().clone(),
+        rootfs_type: manifest.rootfs_type(),
+        rootfs_is_read_only: manifest.rootfs_is_read_only(),
+        boot_args: manifest.boot_args(),
+        source: source(location, &kernel, &rootfs),
+        kernel,
+        initrd: initrd.flatten(),
+        rootfs,
+    })
+}
+
+fn origin(artifact: &Artifact, location: &ManifestLocation) -> Result<Origin, &'static str> {
+    match (&artifact.source, location) {
+        (ArtifactSource::Url { url, .. }, location) => match (url.absolute(), location) {
+            (Some(url), _) => Ok(Origin::Hosted(url.clone())),
+            (None, ManifestLocation::Path(manifest)) => {
+                Ok(Origin::File(beside(manifest, Path::new(url.beside_manifest().unwrap_or("")))))
+            }
+            (None, ManifestLocation::Url(manifest)) => manifest
+                .join(url.beside_manifest().unwrap_or(""))
+                .map(Origin::Hosted)
+                .map_err(|_| "it makes no address with the manifest's"),
+        },
+        (ArtifactSource::Path { path, .. }, ManifestLocation::Path(manifest)) => {
+            Ok(Origin::File(beside(manifest, path)))
+        }
+        (ArtifactSource::Path { .. }, ManifestLocation::Url(_)) => {
+            Err("a manifest from a server may not name files of this host")
+        }
+    }
+}
+
+/// A path as seen from the manifest's directory.
+fn beside(manifest: &Path, path: &Path) -> PathBuf {
+    manifest.parent().unwrap_or_else(|| Path::new("")).join(path)
+}
+
+fn source(
+    location: &ManifestLocation,
+    kernel: &ResolvedFile,
+    rootfs: &ResolvedFile,
+) -> BundleSource {
+    let url = |file: &ResolvedFile| match &file.origin {
+        Origin::Hosted(url) | Origin::Unsigned(url) => Some(ShownUrl(url).to_string()),
+        Origin::File(_) => None,
+    };
+    let path = |file: &ResolvedFile| match &file.origin {
+        Origin::File(path) => Some(path.clone()),
+        Origin::Hosted(_) | Origin::Unsigned(_) => None,
+    };
+    let (manifest_url, manifest_path) = match location {
+        ManifestLocation::Url(url) => (Some(ShownUrl(url).to_string()), None),
+        ManifestLocation::Path(path) => (None, Some(path.clone())),
+    };
+    BundleSource {
+        kind: Some(SourceKind::HostedManifest),
+        manifest_url,
+        manifest_path,
+        kernel_url: url(kernel),
+        rootfs_url: url(rootfs),
+        kernel_source_path: path(kernel),
+        rootfs_source_path: path(rootfs),
+        ..BundleSource::default()
+    }
+}
+
+/// Gives every file of a bundle a name of its own.
+struct Names {
+    taken: Vec<ArtifactFileName>,
+}
+
+impl Names {
+    /// Those that the manifest gives come first.
+    fn new(manifest: &HostedManifest) -> Self {
+        let named = manifest.artifacts().filter_map(|(_, artifact)| artifact.file_name.clone());
+        Self { taken: named.collect() }
+    }
+
+    /// The name that the manifest gives, else the one at the source, else the usual one.
+    fn choose(&mut self, artifact: &Artifact, fallback: &str) -> Option<ArtifactFileName> {
+        if let Some(name) = &artifact.file_name {
+            return Some(name.clone());
+        }
+        let at_source = match &artifact.source {
+            ArtifactSource::Url { url, .. } => url.file_name(),
+            ArtifactSource::Path { path, .. } => {
+                ArtifactFileName::last_part_of(&path.to_string_lossy())
+            }
+        };
+        let usual = [fallback.to_owned(), format!("{fallback}-1"), format!("{fallback}-2")];
+        let usual = usual.iter().filter_map(|name| name.parse().ok());
+        let name = at_source.into_iter().chain(usual).find(|name| !self.taken.contains(name))?;
+        self.taken.push(name.clone());
+        Some(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rootfs_type::RootfsType;
+    use super::*;
+    use crate::{ReleaseVersion, Sha256Digest};
+
+    fn manifest(kernel: Artifact, rootfs: Artifact) -> HostedManifest {
+        let version = ReleaseVersion::new(1, 12, 1);
+        let id = "b".parse().unwrap();
+        HostedManifest::new(id, Arch::X86_64, version, RootfsType::Ext4, kernel, rootfs).unwrap()
+    }
+
+    fn at_url(url: &str) -> Artifact {
+        Artifact::at_url(url.parse().unwrap(), Sha256Digest::of(b"x"))
+    }
+
+    fn address(file: &ResolvedFile) -> String {
+        match &file.origin {
+            Origin::Hosted(url) => url.to_string(),
+            Origin::Unsigned(url) => format!("unsigned {url}"),
+            Origin::File(path) => path.display().to_string(),
+        }
+    }
+
+    #[test]
+    fn files_beside_the_manifest_are_beside_it_wherever_it_is() {
+        let manifest = manifest(at_url("vmlinux"), at_url("x86_64/root.ext4"));
+        let local = ManifestLocation::Path("/images/manifest.json".into());
+        let resolved = resolve(&manifest, &local, Arch::X86_64).unwrap();
+        assert_eq!(address(&resolved.kernel), "/images/vmlinux");
+        assert_eq!(address(&resolved.rootfs), "/images/x86_64/root.ext4");
+        let served = ManifestLocation::url("http://host/a/manifest.json?k=v").unwrap();
+        let resolved = resolve(&manifest, &served, Arch::X86_64).unwrap();
+        assert_eq!(address(&resolved.kernel), "http://host/a/vmlinux");
+        assert_eq!(address(&resolved.rootfs), "http://host/a/x86_64/root.ext4");
+        assert_eq!(resolved.source.manifest_url.as_deref(), Some("http://host/a/manifest.json"));
+    }
+
+    #[test]
+    fn a_manifest_from_a_server_cannot_name_files_of_this_host() {
+        let manifest = manifest(Artifact::at_path("/etc/shadow"), at_url("root.ext4"));
+        let served = ManifestLocation::url("http://host/manifest.json").unwrap();
+        let error = resolve(&manifest, &served, Arch::X86_64).unwrap_err();
+        assert_eq!(error.breaches()[0].field(), "kernel.path");
+        let local = ManifestLocation::Path("/images/manifest.json".into());
+        resolve(&manifest, &local, Arch::X86_64).unwrap();
+    }
+
+    #[test]
+    fn the_architecture_must_be_the_one_asked_for() {
+        let manifest = manifest(at_url("vmlinux"), at_url("root.ext4"));
+        let local = ManifestLocation::Path("/images/manifest.json".into());
+        let error = resolve(&manifest, &local, Arch::Aarch64).unwrap_err();
+        assert_eq!(
+            (error.code(), error.breaches()[0].field()),
+            ("INVALID_BASE_IMAGE_MANIFEST", "arch")
+        );
+    }
+
+    #[test]
+    fn no_two_files_of_a_bundle_have_one_name() {
+        let local = ManifestLocation::Path("/images/manifest.json".into());
+        let names = |kernel, rootfs| {
+            let resolved = resolve(&manifest(kernel, rootfs), &local, Arch::X86_64).unwrap();
+            (resolved.kernel.name.to_string(), resolved.rootfs.name.to_string())
+        };
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        let url = "http://host/image";
+        assert_eq!(names(at_url(url), at_url(url)), pair("image", "rootfs.ext4"));
+        let named = at_url(url).named("image".parse().unwrap());
+        assert_eq!(names(at_url(url), named.clone()), pair("vmlinux", "image"));
+        assert_eq!(names(named, at_url("http://host/")), pair("image", "rootfs.ext4"));
+        assert_eq!(names(at_url("manifest.json"), at_url("r")), pair("vmlinux", "r"));
+    }
+}

@@ -1,0 +1,116 @@
+//! A server that answers as a function says.
+
+use std::fmt;
+use std::io::{self, BufReader};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use super::answer::Answer;
+use super::request::Request;
+
+type Handler = dyn Fn(&Request) -> Answer + Send + Sync;
+
+/// A server on a free port of the loopback interface, one thread a connection. Dropped, it ends, and its
+/// connections with it.
+pub struct HttpServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    handler: Box<Handler>,
+    requests: Mutex<Vec<Request>>,
+    connections: Mutex<Vec<TcpStream>>,
+    ended: AtomicBool,
+}
+
+impl HttpServer {
+    /// Starts a server.
+    ///
+    /// # Panics
+    /// When no port can be had.
+    pub fn start(handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port can be had");
+        let address = listener.local_addr().expect("the port has a number");
+        let shared = Arc::new(Shared {
+            handler: Box::new(handler),
+            requests: Mutex::default(),
+            connections: Mutex::default(),
+            ended: AtomicBool::new(false),
+        });
+        let acceptor = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                for stream in listener.incoming() {
+                    if shared.ended.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let Ok(stream) = stream else { continue };
+                    let shared = Arc::clone(&shared);
+                    if let Ok(handle) = stream.try_clone() {
+                        lock(&shared.connections).push(handle);
+                    }
+                    // A client that breaks off is no fault of the server.
+                    std::thread::spawn(move || drop(shared.serve(stream)));
+                }
+            }
+        });
+        Self { address, shared, acceptor: Some(acceptor) }
+    }
+
+    /// The address of a path, which begins with a `/`.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// What was asked for so far, in the order of its coming.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        lock(&self.shared.requests).clone()
+    }
+
+    /// How often a path was asked for.
+    #[must_use]
+    pub fn count(&self, path: &str) -> usize {
+        self.requests().iter().filter(|request| request.path == path).count()
+    }
+}
+
+impl Shared {
+    fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
+        let mut reader = BufReader::new(stream.try_clone()?);
+        let Some(request) = Request::read(&mut reader)? else { return Ok(()) };
+        lock(&self.requests).push(request.clone());
+        (self.handler)(&request).send(&mut stream)?;
+        stream.shutdown(Shutdown::Both)
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        for connection in lock(&self.shared.connections).drain(..) {
+            // It may have ended by itself.
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+        // Wakes the thread that waits for connections.
+        drop(TcpStream::connect(self.address));
+        if let Some(acceptor) = self.acceptor.take() {
+            drop(acceptor.join());
+        }
+    }
+}
+
+impl fmt::Debug for HttpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpServer({})", self.address)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
