@@ -1,12 +1,13 @@
 //! Benchmarks: what we promise, beside the same work done by hand.
 //!
-//! `cargo xtask bench api start jail memory snapshot` runs them with the real Firecracker. Every figure
+//! `cargo xtask bench api start jail memory snapshot images` runs them with the real Firecracker. Every figure
 //! is a ratio within one run, its two sides measured alternately, because machines are noisy.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod api;
 mod floor;
+mod images;
 mod jail;
 mod memory;
 mod sample;
@@ -17,19 +18,22 @@ mod start;
 
 use anyhow::bail;
 
+const NAMES: &str = "api, start, jail, memory, snapshot, images";
+
 fn main() -> anyhow::Result<()> {
     let names: Vec<String> = std::env::args().skip(1).collect();
     if names.is_empty() {
-        bail!("name what to measure: api, start, jail, memory, snapshot");
+        bail!("name what to measure: {NAMES}");
     }
     for name in names {
         match name.as_str() {
             "api" => api::run()?,
             "snapshot" => snapshot::run()?,
             "start" => start::run()?,
+            "images" => images::run()?,
             "jail" => jail::run()?,
             "memory" => memory::run()?,
-            other => bail!("no benchmark {other}; there are: api, start, jail, memory, snapshot"),
+            other => bail!("no benchmark {other}; there are: {NAMES}"),
         }
     }
     Ok(())
