@@ -1,6 +1,6 @@
 //! Benchmarks: what we promise, beside the same work done by hand.
 //!
-//! `cargo xtask bench api start jail memory snapshot images` runs them with the real Firecracker. Every figure
+//! `cargo xtask bench api images start jail memory snapshot` runs them with the real Firecracker. Every figure
 //! is a ratio within one run, its two sides measured alternately, because machines are noisy.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -18,22 +18,27 @@ mod start;
 
 use anyhow::bail;
 
-const NAMES: &str = "api, start, jail, memory, snapshot, images";
-
 fn main() -> anyhow::Result<()> {
     let names: Vec<String> = std::env::args().skip(1).collect();
+    if let [serve, file] = &*names
+        && serve == images::SERVE
+    {
+        return images::serve(file.as_ref());
+    }
     if names.is_empty() {
-        bail!("name what to measure: {NAMES}");
+        bail!("name what to measure: api, images, start, jail, memory, snapshot");
     }
     for name in names {
         match name.as_str() {
             "api" => api::run()?,
+            "images" => images::run()?,
             "snapshot" => snapshot::run()?,
             "start" => start::run()?,
-            "images" => images::run()?,
             "jail" => jail::run()?,
             "memory" => memory::run()?,
-            other => bail!("no benchmark {other}; there are: {NAMES}"),
+            other => {
+                bail!("no benchmark {other}; there are: api, images, start, jail, memory, snapshot")
+            }
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ use clap::{ArgAction, Parser, Subcommand};
 use crate::api::ApiArgs;
 use crate::completions::CompletionsArgs;
 use crate::exit_code::Exit;
+use crate::firecracker::FirecrackerArgs;
 use crate::image::ImageArgs;
 use crate::kernel::KernelArgs;
 use crate::metrics::MetricsArgs;
@@ -19,9 +20,13 @@ Examples:
   smartvm doctor                                  what this host can do
   smartvm kernel import /boot/vmlinuz-6.1.0-56-amd64 --modules /lib/modules/6.1.0-56-amd64
   smartvm run --rootfs debian.ext4                boot it with that kernel
+  smartvm firecracker install                     the latest Firecracker
+  smartvm run --image latest                      what its CI boots
 
 Environment:
   SMARTVM_DATA_DIR, SMARTVM_RUNTIME_DIR, SMARTVM_JAIL_DIR, SMARTVM_FIRECRACKER   as the flags
+  SMARTVM_BASE_IMAGE_CACHE_DIR                    as --image-cache-dir
+  SMARTVM_MAX_STORED_BASE_IMAGES, SMARTVM_BUCKET_URL, SMARTVM_RELEASE_URL   as the flags of `image pull`
   SMARTVM_AGENT                                   the guest init that `kernel import` packs
   NO_COLOR                                        no colours";
 
@@ -70,7 +75,17 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) jail_dir: Option<PathBuf>,
-    /// The Firecracker to run [default: the newest in the data directory, else the one on PATH]
+    /// Where base images are kept [default: `base-images` in the data directory]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "SMARTVM_BASE_IMAGE_CACHE_DIR",
+        hide_env_values = true
+    )]
+    pub(crate) image_cache_dir: Option<PathBuf>,
+    /// The Firecracker to run [default: the chosen or the newest in the data directory, else the one
+    /// on PATH]
     #[arg(
         long,
         global = true,
@@ -101,6 +116,7 @@ pub(crate) enum Verb {
     #[command(after_help = crate::doctor::AFTER_HELP)]
     Doctor,
     Api(ApiArgs),
+    Firecracker(FirecrackerArgs),
     Image(ImageArgs),
     Kernel(KernelArgs),
     Metrics(MetricsArgs),

@@ -77,6 +77,8 @@ impl Exit {
         match code {
             "BODY_NOT_JSON"
             | "INSTANCE_ID_INVALID"
+            | "INVALID_BASE_IMAGE_CACHE_LIMIT"
+            | "INVALID_BASE_IMAGE_MANIFEST"
             | "INVALID_CONFIG"
             | "INVALID_KERNEL_NAME"
             | "INVALID_SNAPSHOT_NAME"
@@ -87,7 +89,8 @@ impl Exit {
             "GUEST_PANICKED" => Self::GuestPanicked,
             "OUTPUT_CLOSED" => Self::OutputClosed,
             "BUG" | "INTERNAL" => Self::Bug,
-            "BUNDLE_EXISTS"
+            "BASE_IMAGE_IN_USE"
+            | "BUNDLE_EXISTS"
             | "CGROUP_UNAVAILABLE"
             | "FIRECRACKER_NOT_EXECUTABLE"
             | "FIRECRACKER_WRONG_ARCH"
@@ -133,7 +136,8 @@ impl Exit {
     pub(crate) fn is_about_a_named_file(code: &str) -> bool {
         matches!(
             code,
-            "BODY_UNREADABLE"
+            "BASE_IMAGE_MANIFEST_FAILED"
+                | "BODY_UNREADABLE"
                 | "DRIVE_UNUSABLE"
                 | "INITRD_UNREADABLE"
                 | "INVALID_CONFIG"

@@ -39,6 +39,11 @@ impl Printer {
         self.json
     }
 
+    /// Whether status lines are shown.
+    pub(crate) fn shows_status(self) -> bool {
+        !self.quiet && !self.json
+    }
+
     /// Writes data: `text` and a line end.
     pub(crate) fn data(self, text: &str) -> Result<(), Failure> {
         let mut out = anstream::stdout().lock();
@@ -63,7 +68,7 @@ impl Printer {
 
     /// Says what happens: `smartvm: paused`.
     pub(crate) fn status(self, text: &str) {
-        if !self.quiet && !self.json {
+        if self.shows_status() {
             let dim = Style::new().dimmed();
             line(&format!("{dim}smartvm:{dim:#} {text}"));
         }

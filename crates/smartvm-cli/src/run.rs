@@ -10,6 +10,7 @@ mod devices;
 mod drive;
 mod escape;
 mod guest_end;
+mod image;
 mod interrupts;
 mod jail;
 mod memory;
@@ -48,8 +49,12 @@ pub(crate) fn perform(
     settings: &Settings,
     printer: Printer,
 ) -> Result<Exit, Failure> {
+    // Until the VM has ended: nobody removes it meanwhile.
+    let mut image = None;
     let make = || {
-        let config = configuration::assemble(args, settings)?;
+        image = image::ensure(args, settings, printer)?;
+        let bundle = image.as_ref().map(|image| &image.bundle);
+        let config = configuration::assemble(args, bundle, settings)?;
         Ok(move |manager: &SmartVm| manager.create_vm(&config))
     };
     attend(make, args.report.as_deref(), args.no_stdin, settings, printer)

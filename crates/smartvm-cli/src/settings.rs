@@ -6,6 +6,10 @@
 //! | `SMARTVM_RUNTIME_DIR` | where the files of running VMs are | `--runtime-dir` |
 //! | `SMARTVM_JAIL_DIR` | where jails are made | `--jail-dir` |
 //! | `SMARTVM_FIRECRACKER` | which Firecracker to use | `--firecracker` |
+//! | `SMARTVM_BASE_IMAGE_CACHE_DIR` | where base images are kept | `--image-cache-dir` |
+//! | `SMARTVM_MAX_STORED_BASE_IMAGES` | how many are kept | `image pull --max-stored-images` |
+//! | `SMARTVM_BUCKET_URL` | where they come from without a manifest | `image pull --bucket-url` |
+//! | `SMARTVM_RELEASE_URL` | where Firecracker comes from | `firecracker install --release-url` |
 //! | `SMARTVM_AGENT` | which guest init `kernel import` packs | `kernel import --init` |
 //! | `XDG_DATA_HOME`, `HOME` | the default data directory of a user who is not root | |
 //! | `PATH` | where to look for `firecracker` | |
@@ -32,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) runtime_dir: PathBuf,
     /// Where jails are made, when that was said.
     pub(crate) jail_dir: Option<PathBuf>,
+    /// Where base images are kept, when that was said.
+    pub(crate) image_cache_dir: Option<PathBuf>,
     /// The Firecracker that was asked for.
     pub(crate) firecracker: Option<PathBuf>,
     /// The defects of Firecracker that are accepted.
@@ -58,6 +64,7 @@ impl Settings {
             data_dir: absolute(&data_dir)?,
             runtime_dir: absolute(global.runtime_dir.as_deref().unwrap_or(&defaults.runtime_dir))?,
             jail_dir: global.jail_dir.as_deref().map(absolute).transpose()?,
+            image_cache_dir: global.image_cache_dir.as_deref().map(absolute).transpose()?,
             firecracker: global.firecracker.as_deref().map(absolute).transpose()?,
             accepted_defects: global.accept_defect.clone(),
             path_var: variable("PATH"),
@@ -72,6 +79,7 @@ impl Settings {
             runtime_dir: self.runtime_dir.clone(),
             firecracker_binary_path: self.firecracker.clone(),
             path_var: self.path_var.clone(),
+            base_image_cache_dir: self.image_cache_dir.clone(),
             chroot_base_dir: self.jail_dir.clone(),
             accepted_defects: self.accepted_defects.clone(),
             ..SmartVmOptions::default()

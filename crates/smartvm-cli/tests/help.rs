@@ -17,6 +17,8 @@ fn the_first_page_lists_verbs_variables_and_exit_codes() {
     let expected = [
         "  run ",
         "  doctor ",
+        "  firecracker ",
+        "  image ",
         "  kernel ",
         "  version ",
         "  completions ",
@@ -60,6 +62,18 @@ fn every_verb_has_help_with_examples() {
         &["kernel", "list"],
         &["kernel", "show"],
         &["kernel", "rm"],
+        &["firecracker"],
+        &["firecracker", "install"],
+        &["firecracker", "list"],
+        &["firecracker", "use"],
+        &["firecracker", "rm"],
+        &["image"],
+        &["image", "pull"],
+        &["image", "list"],
+        &["image", "show"],
+        &["image", "verify"],
+        &["image", "prune"],
+        &["image", "rm"],
         &["snapshot"],
         &["snapshot", "create"],
         &["snapshot", "list"],
@@ -83,6 +97,8 @@ fn no_help_line_is_wider_than_a_narrow_terminal_with_room() {
         &["run", "--help"],
         &["kernel", "import", "--help"],
         &["snapshot", "restore", "--help"],
+        &["firecracker", "install", "--help"],
+        &["image", "pull", "--help"],
     ] {
         for line in help(args).lines() {
             assert!(line.chars().count() <= 100, "{args:?}: {line}");

@@ -1,8 +1,11 @@
-//! What a microVM boots from: kernels, their modules and staged drives.
+//! What a microVM boots from: releases of Firecracker, base images, kernels, root file systems and drives.
 //!
-//! All on files alone; nothing here mounts, and only what makes and mends file systems starts a
-//! process, which is `mkfs.ext4` and the like:
-//!
+//! * [`Downloader`] fetches files: hashed while they come, resumed where they stopped, each of them
+//!   once however many want it.
+//! * [`ReleaseStore`] keeps Firecracker and its jailer, one directory a version, out of archives that
+//!   are checked against their published checksum.
+//! * [`base_image`] keeps bundles of a kernel and a root file system, from presets or hosted manifests,
+//!   in a cache that several processes may share.
 //! * [`KernelStore`] imports a distribution's kernel: it takes the `vmlinux` out of a bzImage,
 //!   packs the modules which that kernel needs inside Firecracker into an initramfs, and keeps
 //!   both, with their hashes, in a directory of its own.
@@ -13,9 +16,11 @@
 //!   they say, and [`build_bundle`] makes what others can serve.
 //!
 //! Every byte that is read is taken for hostile: sizes are capped, offsets are checked, paths
-//! cannot leave the directory they were found in, and a failure leaves nothing behind.
+//! cannot leave the directory they were found in, and a failure leaves nothing behind that could be
+//! taken for whole. Nothing is mounted, and only what makes and mends file systems starts a process, which
+//! is `mkfs.ext4` and the like.
 //!
-//! All functions block; call them from a thread that may.
+//! What is `async` runs in tokio; all else blocks: call it from a thread that may.
 
 mod atomic_file;
 pub mod base_image;
@@ -37,6 +42,7 @@ mod shown_url;
 pub use bundle::{BuildBundle, BuildBundleError, BuiltBundle, build_bundle};
 pub use download::{
     Download, DownloadError, Downloaded, Downloader, DownloaderOptions, Progress, ProgressEvent,
+    download_into,
 };
 pub use drive::{
     StageDrive, StageDriveError, StagedDrive, StagingMethod, stage_drive, stage_drives,

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
+use smartvm_firecracker::{FirecrackerBinary, OpenBinaryError};
+use smartvm_images::base_image::{Arch, BucketUrl, CacheLimit, ManifestUrl};
+use smartvm_images::{ReleaseSource, ReleaseVersion};
 
 use crate::jail::{JailMode, UidRange};
 
@@ -30,9 +33,26 @@ pub struct SmartVmOptions {
     pub runtime_dir: PathBuf,
     /// Whether a writable drive is a private copy that goes with its VM. Default: yes.
     pub ephemeral_writable_drives: bool,
-    /// The Firecracker to run. Default: the newest below `<dataDir>/firecracker`, else the one on
-    /// [`path_var`](Self::path_var).
+    /// The Firecracker to run. Default: the chosen or the newest below `<dataDir>/firecracker`, else
+    /// the one on [`path_var`](Self::path_var).
     pub firecracker_binary_path: Option<PathBuf>,
+    /// The one version to run, out of `<dataDir>/firecracker`, and for `ensure_binary` to install
+    /// there. Default: any that is there, else the latest release.
+    pub firecracker_version: Option<ReleaseVersion>,
+    /// The processor that releases and base images are for. Default: this host's.
+    pub arch: Arch,
+    /// Where releases of Firecracker come from. Default: its own page; a mirror has the same addresses.
+    pub release_url: ReleaseSource,
+    /// Where base images are kept. Default: `<dataDir>/base-images`.
+    pub base_image_cache_dir: Option<PathBuf>,
+    /// How many base images are kept. Default: 2.
+    pub max_stored_base_images: CacheLimit,
+    /// The manifest of the base image, on a server; it wins over any preset. Default: none.
+    pub base_image_manifest_url: Option<ManifestUrl>,
+    /// The same on this host; it wins over the URL. Default: none.
+    pub base_image_manifest_path: Option<PathBuf>,
+    /// Where base images without a manifest come from. Default: the bucket of Firecracker's CI.
+    pub bucket_url: BucketUrl,
     /// The directories to search for Firecracker, as in `PATH`. The library never reads the
     /// environment itself. Default: none.
     #[serde(skip)]
@@ -65,6 +85,33 @@ impl SmartVmOptions {
     pub fn chroot_base(&self) -> PathBuf {
         self.chroot_base_dir.clone().unwrap_or_else(|| self.data_dir.join("jail"))
     }
+
+    /// Where base images are kept.
+    #[must_use]
+    pub fn base_image_cache(&self) -> PathBuf {
+        let default = || self.data_dir.join("base-images");
+        self.base_image_cache_dir.clone().unwrap_or_else(default)
+    }
+
+    /// Where releases of Firecracker are installed.
+    #[must_use]
+    pub fn releases_dir(&self) -> PathBuf {
+        self.data_dir.join("firecracker")
+    }
+
+    /// The Firecracker that a VM would run in.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be run.
+    pub fn find_binary(&self) -> Result<FirecrackerBinary, OpenBinaryError> {
+        let explicit = self.firecracker_binary_path.as_deref();
+        match (explicit, &self.firecracker_version) {
+            (None, Some(version)) => {
+                FirecrackerBinary::find_version(&self.data_dir, &numbers(version))
+            }
+            _ => FirecrackerBinary::find(explicit, &self.data_dir, self.path_var.as_deref()),
+        }
+    }
 }
 
 impl Default for SmartVmOptions {
@@ -79,6 +126,14 @@ impl Default for SmartVmOptions {
             runtime_dir: home.join("runtime"),
             ephemeral_writable_drives: true,
             firecracker_binary_path: None,
+            firecracker_version: None,
+            arch: Arch::HOST,
+            release_url: ReleaseSource::default(),
+            base_image_cache_dir: None,
+            max_stored_base_images: CacheLimit::default(),
+            base_image_manifest_url: None,
+            base_image_manifest_path: None,
+            bucket_url: BucketUrl::default(),
             path_var: None,
             console_capacity: 64 * 1024,
             output_file_limit: 8 * 1024 * 1024,
@@ -102,6 +157,14 @@ fn volatile_home() -> PathBuf {
     } else {
         parent.join(format!(".smartvm-{}", us.as_raw()))
     }
+}
+
+/// The version as the programs themselves say it.
+pub(crate) fn numbers(version: &ReleaseVersion) -> smartvm_firecracker::FirecrackerVersion {
+    // No release has numbers beyond these; one that had would not be found.
+    let number = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
+    let (major, minor, patch) = (version.major, version.minor, version.patch);
+    smartvm_firecracker::FirecrackerVersion::new(number(major), number(minor), number(patch))
 }
 
 #[cfg(test)]
@@ -130,5 +193,27 @@ mod tests {
         assert!(!options.ephemeral_writable_drives);
         assert_eq!(options.firecracker_binary_path.as_deref(), Some(Path::new("/bin/false")));
         assert!(serde_json::from_str::<SmartVmOptions>(r#"{"dataDirr":"/x"}"#).is_err());
+    }
+
+    #[test]
+    fn options_of_base_images_are_read_with_the_keys_of_the_original() {
+        let options: SmartVmOptions = serde_json::from_str(
+            r#"{"baseImageCacheDir":"/cache","maxStoredBaseImages":3,"arch":"aarch64",
+                "firecrackerVersion":"v1.12.1","baseImageManifestPath":"/m.json",
+                "baseImageManifestUrl":"https://me:secret@host/m.json?token=secret",
+                "bucketUrl":"http://127.0.0.1:1/b","releaseUrl":"http://127.0.0.1:1/r"}"#,
+        )
+        .unwrap();
+        assert_eq!(options.base_image_cache(), Path::new("/cache"));
+        assert_eq!(options.max_stored_base_images.get(), 3);
+        assert_eq!(options.firecracker_version, Some(ReleaseVersion::new(1, 12, 1)));
+        assert!(!format!("{options:?}").contains("secret"), "{options:?}");
+        for wrong in [r#"{"maxStoredBaseImages":0}"#, r#"{"maxStoredBaseImages":1.5}"#] {
+            let error = serde_json::from_str::<SmartVmOptions>(wrong).unwrap_err();
+            assert!(error.to_string().contains("at least 1"), "{error}");
+        }
+        let defaults = SmartVmOptions::default();
+        assert_eq!(defaults.base_image_cache(), defaults.data_dir.join("base-images"));
+        assert_eq!(defaults.max_stored_base_images.get(), 2);
     }
 }

@@ -8,7 +8,8 @@ use smartvm_firecracker::{
     ApiError, FlushMetricsError, LaunchError, OpenBinaryError, OpenBoundedFileError,
     ProbeVersionError, ProcessExit, ReadyError,
 };
-use smartvm_images::StageDriveError;
+use smartvm_images::base_image::BaseImageError;
+use smartvm_images::{DownloadError, ReleaseError, StageDriveError};
 
 use crate::config::{InvalidConfig, ReadConfigError};
 use crate::home::{ClaimError, RuntimeDirError, UnsafeDirectory};
@@ -167,6 +168,23 @@ pub enum SmartVmError {
     /// A snapshot was not made, or not restored.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// A release of Firecracker could not be installed.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    /// A base image could not be had.
+    #[error(transparent)]
+    BaseImage(#[from] BaseImageError),
+    /// A download could not be set up, or failed.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+    /// The base image of a VM could not be kept from being removed.
+    #[error("cannot keep the base image of the VM in `{}`", path.display())]
+    LeaseImage {
+        /// The cache.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Something happened that cannot; please report it.
     #[error("internal error: {what}")]
     Bug {
@@ -212,6 +230,10 @@ impl SmartVmError {
             Self::Gone { .. } => "VM_GONE",
             Self::Cleanup { .. } => "CLEANUP_FAILED",
             Self::Snapshot(error) => error.code(),
+            Self::Release(error) => error.code(),
+            Self::BaseImage(error) => error.code(),
+            Self::Download(error) => error.code(),
+            Self::LeaseImage { .. } => "BASE_IMAGE_CACHE_FAILED",
             Self::Bug { .. } => "INTERNAL",
         }
     }
@@ -241,6 +263,9 @@ impl SmartVmError {
             Self::OutputFile(error) => error.hint(),
             Self::Metrics(error) => error.hint(),
             Self::Snapshot(error) => error.hint(),
+            Self::Release(error) => error.hint(),
+            Self::BaseImage(error) => error.hint(),
+            Self::Download(error) => error.hint(),
             _ => None,
         }
     }

@@ -102,7 +102,8 @@ impl Lab {
     }
 }
 
-fn import(home: &TestHome) -> StoredKernel {
+/// The kernel of the fixtures, imported into the test's data directory.
+pub(crate) fn import(home: &TestHome) -> StoredKernel {
     let store = KernelStore::open(&home.data_dir().join("kernels")).unwrap();
     store
         .import(&ImportKernel {

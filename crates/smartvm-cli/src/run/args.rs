@@ -7,6 +7,7 @@ use super::drive::DriveArg;
 use super::jail::JailArgs;
 use super::memory::MemoryMib;
 use crate::exit_code::Exit;
+use crate::image::{ImageName, ImageSourceArgs};
 
 const AFTER_HELP: &str = "\
 Console:
@@ -37,6 +38,7 @@ Devices:
 
 Examples:
   smartvm run --rootfs debian.ext4
+  smartvm run --image latest --memory 512M
   smartvm run --kernel 6.1.0-56-amd64 --rootfs root.squashfs --rootfs-read-only --memory 512M
   smartvm run --kernel ./vmlinux --drive data.img:ro,id=data --boot-args 'console=ttyS0 panic=1'
   smartvm run --rootfs debian.ext4 --network eth0=tap0 --metadata web-1.json --entropy
@@ -53,6 +55,18 @@ pub(crate) struct RunArgs {
     /// An imported kernel brings its initramfs. A value with a slash is always a path.
     #[arg(long, value_name = "PATH|NAME")]
     pub(super) kernel: Option<PathBuf>,
+    /// A base image with kernel, root drive and command line: `latest`, `lts`, a manifest's URL or
+    /// path, or the id of one in the cache
+    ///
+    /// It is fetched unless it is in the cache; see `smartvm image pull`.
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        conflicts_with_all = ["kernel", "initrd", "rootfs", "rootfs_read_only", "persistent"]
+    )]
+    pub(super) image: Option<ImageName>,
+    #[command(flatten)]
+    pub(super) image_source: ImageSourceArgs,
     /// The initial RAM disk
     #[arg(long, value_name = "PATH")]
     pub(super) initrd: Option<PathBuf>,

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use smartvm::{DriveConfig, MachineConfig, SmartVmError, VmConfig};
+use smartvm_images::base_image::BaseImageBundle;
 use smartvm_images::{KernelStore, StoredKernel};
 
 use super::RunArgs;
@@ -19,11 +20,15 @@ pub(crate) const DEFAULT_BOOT_ARGS: &str = "console=ttyS0 reboot=k panic=1 pci=o
 /// One vCPU and 128 MiB, Firecracker's own defaults.
 const DEFAULT_MACHINE: (u32, u64) = (1, 128);
 
-/// Puts the configuration together.
+/// Puts the configuration together; `image` is the base image that was asked for.
 ///
 /// # Errors
 /// When the file cannot be read, a kernel is not found, or a path makes no sense.
-pub(super) fn assemble(args: &RunArgs, settings: &Settings) -> Result<VmConfig, Failure> {
+pub(super) fn assemble(
+    args: &RunArgs,
+    image: Option<&BaseImageBundle>,
+    settings: &Settings,
+) -> Result<VmConfig, Failure> {
     let mut config = match &args.config {
         Some(path) => VmConfig::from_file(path).map_err(|error| {
             let error = SmartVmError::from(error);
@@ -34,6 +39,12 @@ pub(super) fn assemble(args: &RunArgs, settings: &Settings) -> Result<VmConfig, 
             ..VmConfig::default()
         },
     };
+    if let Some(image) = image {
+        let booting = VmConfig::booting(image);
+        config.boot_source = booting.boot_source;
+        config.drives.retain(|drive| !drive.is_root_device);
+        config.drives.splice(0..0, booting.drives);
+    }
     if let Some(id) = &args.id {
         config.id = Some(id.clone());
     }

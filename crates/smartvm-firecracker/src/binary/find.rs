@@ -11,12 +11,16 @@ use crate::FirecrackerVersion;
 
 const PROGRAM: &str = "firecracker";
 
+/// The file among the releases that names the one to use.
+const DEFAULT_FILE: &str = "default";
+
 impl FirecrackerBinary {
     /// Finds the program to use and checks it as [`FirecrackerBinary::open`] does.
     ///
     /// The first of these that exists:
     /// 1. `explicit`, as it is; nothing else is looked at when it is given;
-    /// 2. `<data_dir>/firecracker/v<version>/firecracker` of the newest version;
+    /// 2. `<data_dir>/firecracker/v<version>/firecracker`, of the version that the file
+    ///    `<data_dir>/firecracker/default` names, else of the newest;
     /// 3. `firecracker` in a directory of `path_var`, the value of `PATH`; relative entries are
     ///    passed over, for they would let the current directory choose the program.
     ///
@@ -34,6 +38,9 @@ impl FirecrackerBinary {
             return Self::open(path);
         }
         let releases_dir = data_dir.join(PROGRAM);
+        if let Some(path) = chosen_release(&releases_dir) {
+            return Self::open(&path);
+        }
         if let Some(path) = newest_release(&releases_dir)? {
             return Self::open(&path);
         }
@@ -50,6 +57,27 @@ impl FirecrackerBinary {
             }),
         }
     }
+
+    /// The program of one version, `<data_dir>/firecracker/v<version>/firecracker`, checked as
+    /// [`FirecrackerBinary::open`] does.
+    ///
+    /// # Errors
+    /// When it is not there or fails the check.
+    pub fn find_version(
+        data_dir: &Path,
+        version: &FirecrackerVersion,
+    ) -> Result<Self, OpenBinaryError> {
+        Self::open(&data_dir.join(PROGRAM).join(format!("v{version}")).join(PROGRAM))
+    }
+}
+
+/// The program of the version that was chosen, when it is there.
+fn chosen_release(releases_dir: &Path) -> Option<PathBuf> {
+    let name = fs_err::read_to_string(releases_dir.join(DEFAULT_FILE)).ok()?;
+    // A name that is no version could lead elsewhere.
+    let version: FirecrackerVersion = name.trim_end().parse().ok()?;
+    let path = releases_dir.join(format!("v{version}")).join(PROGRAM);
+    path.exists().then_some(path)
 }
 
 /// The program of the newest version in `<releases_dir>/v<version>/`.
@@ -111,6 +139,31 @@ mod tests {
         fs_err::create_dir(data.path().join("firecracker/v1.16.1")).unwrap();
         let found = FirecrackerBinary::find(None, data.path(), None).unwrap();
         assert_eq!(found.path(), data.path().join("firecracker/v1.12.1/firecracker"));
+    }
+
+    #[test]
+    fn the_chosen_release_wins_over_a_newer_one_while_it_is_there() {
+        let data = data_dir_with(&["v1.9.1", "v1.12.1"]);
+        let found = || FirecrackerBinary::find(None, data.path(), None).unwrap();
+        let default = data.path().join("firecracker/default");
+        fs_err::write(&default, "v1.9.1\n").unwrap();
+        assert_eq!(found().path(), data.path().join("firecracker/v1.9.1/firecracker"));
+        for none in ["v1.10.0\n", "../../bin", ""] {
+            fs_err::write(&default, none).unwrap();
+            assert_eq!(found().path(), data.path().join("firecracker/v1.12.1/firecracker"));
+        }
+    }
+
+    #[test]
+    fn a_version_that_is_asked_for_is_found_or_missed_by_its_own_place() {
+        let data = data_dir_with(&["v1.12.1"]);
+        let find =
+            |version: &str| FirecrackerBinary::find_version(data.path(), &version.parse().unwrap());
+        assert_eq!(
+            find("1.12.1").unwrap().path(),
+            data.path().join("firecracker/v1.12.1/firecracker")
+        );
+        assert!(find("1.9.1").unwrap_err().to_string().contains("v1.9.1"));
     }
 
     #[test]

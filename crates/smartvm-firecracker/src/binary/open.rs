@@ -121,7 +121,8 @@ impl OpenBinaryError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { .. } => Some(
-                "install Firecracker from its releases, or name the program explicitly".to_owned(),
+                "install it with `smartvm firecracker install`, or name the program explicitly"
+                    .to_owned(),
             ),
             Self::NotExecutable { path, .. } => Some(format!(
                 "run `chmod +x {}`, and check that its file system is not mounted noexec",

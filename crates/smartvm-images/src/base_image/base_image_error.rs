@@ -30,9 +30,6 @@ pub enum BaseImageError {
     /// The manifest could not be read.
     #[error("failed to read the base image manifest")]
     ReadManifest(#[source] ReadFileError),
-    /// The manifest's address is none.
-    #[error("the address of the base image manifest must be an http or https URL")]
-    ManifestAddress,
     /// The manifest is none.
     #[error(transparent)]
     Parse(#[from] ParseManifestError),
@@ -181,10 +178,9 @@ impl BaseImageError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NoManifest
-            | Self::FetchManifest(_)
-            | Self::ReadManifest(_)
-            | Self::ManifestAddress => "BASE_IMAGE_MANIFEST_FAILED",
+            Self::NoManifest | Self::FetchManifest(_) | Self::ReadManifest(_) => {
+                "BASE_IMAGE_MANIFEST_FAILED"
+            }
             Self::Parse(error) => error.code(),
             Self::Invalid(error) => error.code(),
             Self::Version(error) => error.code(),

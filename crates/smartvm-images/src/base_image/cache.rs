@@ -120,7 +120,7 @@ impl Cache {
             Err(rustix::io::Errno::EXIST) => {
                 rename(RenameFlags::EXCHANGE)?;
                 // The damaged one now has the draft's name. Who has its files open keeps them.
-                self.discard(draft, &bundle.bundle_id)?;
+                remove_tree(&self.discard(draft, &bundle.bundle_id)?)?;
             }
             other => other?,
         }
@@ -198,20 +198,23 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Removal::NotThere,
             Err(error) => return Err(error),
             Ok(_) => {
-                self.discard(&dir, id)?;
-                Removal::Removed
+                let trash = self.discard(&dir, id)?;
+                // Whoever waits for the lock need not wait for the disk.
+                lock.remove()?;
+                remove_tree(&trash)?;
+                return Ok(Removal::Removed);
             }
         };
         lock.remove()?;
         Ok(removal)
     }
 
-    /// Removes a directory, which loses its name first.
-    fn discard(&self, dir: &Path, id: &BundleId) -> io::Result<()> {
+    /// Takes a directory its name. What it is now called is to be removed.
+    fn discard(&self, dir: &Path, id: &BundleId) -> io::Result<PathBuf> {
         let trash = self.dir.join(format!("{TRASH_PREFIX}{id}"));
         remove_tree(&trash)?;
         fs_err::rename(dir, &trash)?;
-        remove_tree(&trash)
+        Ok(trash)
     }
 
     /// Removes what killed or failed processes left.

@@ -29,6 +29,12 @@ impl BundleLease {
         Ok(Self { bundle_id: bundle_id.clone(), _lock: lock })
     }
 
+    /// Whether there is a cache in `cache_dir`, which one would have to keep from removing something.
+    #[must_use]
+    pub fn is_cache(cache_dir: &Path) -> bool {
+        cache_dir.join(LOCKS_DIR).is_dir()
+    }
+
     /// Takes leases on the bundles of the cache in `cache_dir` that have `files`. Other files are none
     /// of its concern.
     ///

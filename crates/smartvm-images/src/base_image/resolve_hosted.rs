@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use url::Url;
-
 use super::arch::Arch;
 use super::artifact::{Artifact, ArtifactSource};
 use super::base_image_error::BaseImageError;
 use super::bundle::{BundleSource, SourceKind};
 use super::hosted_manifest::{HostedManifest, InvalidManifest, MAX_MANIFEST_BYTES};
 use super::manifest_fields::ManifestBreach;
+use super::manifest_location::ManifestLocation;
 use super::names::ArtifactFileName;
 use super::preset::Preset;
 use super::resolved::{Origin, ResolvedBundle, ResolvedFile};
@@ -17,36 +16,6 @@ use crate::download::Downloader;
 use crate::file_lock::blocking;
 use crate::regular_file::read_regular;
 use crate::shown_url::ShownUrl;
-
-/// Where a manifest is.
-#[derive(Clone)]
-pub enum ManifestLocation {
-    /// A file of this host.
-    Path(PathBuf),
-    /// On a server.
-    Url(Url),
-}
-
-impl ManifestLocation {
-    /// The location by URL.
-    ///
-    /// # Errors
-    /// `BASE_IMAGE_MANIFEST_FAILED` when it is no http or https URL.
-    pub fn url(text: &str) -> Result<Self, BaseImageError> {
-        let url = Url::parse(text).map_err(|_| BaseImageError::ManifestAddress)?;
-        let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
-        if usable { Ok(Self::Url(url)) } else { Err(BaseImageError::ManifestAddress) }
-    }
-}
-
-impl std::fmt::Debug for ManifestLocation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Path(path) => write!(f, "{}", path.display()),
-            Self::Url(url) => write!(f, "{}", ShownUrl(url)),
-        }
-    }
-}
 
 /// Fetches or reads the manifest.
 pub(super) async fn resolve_hosted(
@@ -62,7 +31,7 @@ pub(super) async fn resolve_hosted(
                 .map_err(BaseImageError::ReadManifest)?
         }
         ManifestLocation::Url(url) => downloader
-            .fetch_document(url, MAX_MANIFEST_BYTES)
+            .fetch_document(url.as_url(), MAX_MANIFEST_BYTES)
             .await
             .map_err(BaseImageError::FetchManifest)?,
     };
@@ -120,6 +89,7 @@ fn origin(artifact: &Artifact, location: &ManifestLocation) -> Result<Origin, &'
                 Ok(Origin::File(beside(manifest, Path::new(url.beside_manifest().unwrap_or("")))))
             }
             (None, ManifestLocation::Url(manifest)) => manifest
+                .as_url()
                 .join(url.beside_manifest().unwrap_or(""))
                 .map(Origin::Hosted)
                 .map_err(|_| "it makes no address with the manifest's"),
@@ -152,7 +122,7 @@ fn source(
         Origin::Hosted(_) | Origin::Unsigned(_) => None,
     };
     let (manifest_url, manifest_path) = match location {
-        ManifestLocation::Url(url) => (Some(ShownUrl(url).to_string()), None),
+        ManifestLocation::Url(url) => (Some(url.to_string()), None),
         ManifestLocation::Path(path) => (None, Some(path.clone())),
     };
     BundleSource {
@@ -214,6 +184,10 @@ mod tests {
         Artifact::at_url(url.parse().unwrap(), Sha256Digest::of(b"x"))
     }
 
+    fn by_url(url: &str) -> ManifestLocation {
+        ManifestLocation::Url(url.parse().unwrap())
+    }
+
     fn address(file: &ResolvedFile) -> String {
         match &file.origin {
             Origin::Hosted(url) => url.to_string(),
@@ -229,7 +203,7 @@ mod tests {
         let resolved = resolve(&manifest, &local, Arch::X86_64).unwrap();
         assert_eq!(address(&resolved.kernel), "/images/vmlinux");
         assert_eq!(address(&resolved.rootfs), "/images/x86_64/root.ext4");
-        let served = ManifestLocation::url("http://host/a/manifest.json?k=v").unwrap();
+        let served = by_url("http://host/a/manifest.json?k=v");
         let resolved = resolve(&manifest, &served, Arch::X86_64).unwrap();
         assert_eq!(address(&resolved.kernel), "http://host/a/vmlinux");
         assert_eq!(address(&resolved.rootfs), "http://host/a/x86_64/root.ext4");
@@ -239,7 +213,7 @@ mod tests {
     #[test]
     fn a_manifest_from_a_server_cannot_name_files_of_this_host() {
         let manifest = manifest(Artifact::at_path("/etc/shadow"), at_url("root.ext4"));
-        let served = ManifestLocation::url("http://host/manifest.json").unwrap();
+        let served = by_url("http://host/manifest.json");
         let error = resolve(&manifest, &served, Arch::X86_64).unwrap_err();
         assert_eq!(error.breaches()[0].field(), "kernel.path");
         let local = ManifestLocation::Path("/images/manifest.json".into());

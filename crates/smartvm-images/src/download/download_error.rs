@@ -6,11 +6,18 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::Sha256Digest;
+use crate::owned_dir::OwnedDirError;
 
 /// The reason why a download failed. Addresses are shown without password and query.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DownloadError {
+    /// The address is none. It is not shown: it may carry a password.
+    #[error("the address of a download must be an http or https URL")]
+    Address,
+    /// The directory cannot be used.
+    #[error(transparent)]
+    Dir(#[from] OwnedDirError),
     /// The server was not reached, or broke off.
     #[error("failed to get {url}")]
     Transport {
@@ -120,13 +127,17 @@ impl DownloadError {
     /// The stable code of the error.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        "DOWNLOAD_FAILED"
+        match self {
+            Self::Dir(error) => error.code(),
+            _ => "DOWNLOAD_FAILED",
+        }
     }
 
     /// What a person can do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Dir(error) => return error.hint(),
             Self::Transport { source, .. } if source.is_connect() => {
                 "see whether the host is reached from here; a proxy is taken from HTTPS_PROXY, \
                  HTTP_PROXY and NO_PROXY"

@@ -8,6 +8,7 @@ mod attempt;
 mod client;
 mod download_error;
 mod downloader;
+mod named;
 mod part;
 mod part_record;
 mod progress;
@@ -19,5 +20,6 @@ mod text;
 
 pub use download_error::DownloadError;
 pub use downloader::{Downloader, DownloaderOptions};
+pub use named::download_into;
 pub use progress::{Progress, ProgressEvent};
 pub use request::{Download, Downloaded};

@@ -5,6 +5,7 @@
 //! files it names exist is looked at when the VM starts.
 
 mod balloon;
+mod base_image;
 mod boot_source;
 mod cpu_config;
 pub(crate) mod device_id;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fs_err::File;
 use smartvm_firecracker::ProcessIdentity;
+use smartvm_images::base_image::BundleLease;
 
 use super::link::Link;
 use super::record::VmRecord;
@@ -26,6 +27,8 @@ pub(crate) struct VmDir {
     path: PathBuf,
     record: VmRecord,
     jail: Option<Jail>,
+    /// What the VM boots from stays for as long.
+    leases: Vec<BundleLease>,
     /// Held, not read: the lock is what says that the owner lives.
     _lock: File,
     removed: bool,
@@ -33,7 +36,12 @@ pub(crate) struct VmDir {
 
 impl VmDir {
     pub(super) fn new(home: RuntimeDir, path: PathBuf, record: VmRecord, lock: File) -> Self {
-        Self { home, path, record, jail: None, _lock: lock, removed: false }
+        Self { home, path, record, jail: None, leases: Vec::new(), _lock: lock, removed: false }
+    }
+
+    /// Keeps base images until the directory goes.
+    pub(crate) fn hold(&mut self, leases: Vec<BundleLease>) {
+        self.leases.extend(leases);
     }
 
     #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Many VMs on one host.
 
+mod images;
 mod registry;
 mod smart_vm;
 

@@ -14,6 +14,7 @@ mod devices;
 mod driver;
 mod files;
 mod handle;
+mod images;
 mod known_drive;
 mod memory;
 mod metadata;

@@ -12,6 +12,7 @@ use super::clock::Clock;
 use super::configure::Configure;
 use super::files;
 use super::handle::VmSetup;
+use super::images;
 use super::outputs::{self, Copies};
 use super::report::StartReport;
 use super::restore::restore;
@@ -43,12 +44,15 @@ pub(super) async fn start(setup: &VmSetup, attempt: &mut Attempt) -> Result<Star
         return restore(setup, plan, attempt).await;
     }
     let mut clock = Clock::start();
+    // Before the files are looked at: they stay from here on.
+    let leases = images::lease(setup).await?;
     preflight::check(&setup.spec, setup.options.ephemeral_writable_drives)?;
     clock.step("check");
     let lay_out =
         |work_dir: &WorkDir, staging: &mut Staging| files::lay_out(setup, work_dir, staging);
     let launched = bring_up(setup, attempt, &mut clock, lay_out).await?;
     let (dir, process, staging) = attempt.made();
+    dir.hold(leases);
     let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
     let client = launched.ready(dir, process).await?.with_pci(setup.spec.config().enable_pci);
     clock.step("api ready");
@@ -107,11 +111,7 @@ pub(super) async fn bring_up(
     lay_out: impl FnOnce(&WorkDir, &mut Staging) -> io::Result<()>,
 ) -> Result<Launched, SmartVmError> {
     let options = &setup.options;
-    let binary = FirecrackerBinary::find(
-        options.firecracker_binary_path.as_deref(),
-        &options.data_dir,
-        options.path_var.as_deref(),
-    )?;
+    let binary = options.find_binary()?;
     if setup.restore.is_none() {
         version_gate::check(&binary, &setup.spec, &options.accepted_defects).await?;
     }

@@ -20,7 +20,7 @@ fn config(file: Option<&str>, args: &[&str]) -> Result<VmConfig, Failure> {
     }
     let args = Args::try_parse_from(line).unwrap();
     let Verb::Run(run) = args.verb else { panic!("the line says run") };
-    assemble(&run, &settings(dir.path()))
+    assemble(&run, None, &settings(dir.path()))
 }
 
 fn settings(dir: &Path) -> Settings {
@@ -28,6 +28,7 @@ fn settings(dir: &Path) -> Settings {
         data_dir: dir.join("data"),
         runtime_dir: dir.join("run"),
         jail_dir: None,
+        image_cache_dir: None,
         firecracker: None,
         accepted_defects: Vec::new(),
         path_var: None,

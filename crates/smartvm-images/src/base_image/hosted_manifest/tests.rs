@@ -189,3 +189,11 @@ fn two_artifacts_cannot_be_one_file() {
         "initrd.fileName: must differ from kernel.fileName"
     );
 }
+
+#[test]
+fn the_example_that_comes_with_the_project_is_a_manifest() {
+    let text = include_bytes!("../../../../../assets/base-images/smartvm-minimal-v1-x86_64.json");
+    let manifest = HostedManifest::parse(text).unwrap();
+    let written = serde_json::to_value(&manifest).unwrap();
+    assert_eq!(written, serde_json::from_slice::<Value>(text).unwrap());
+}
