@@ -45,7 +45,8 @@ pub struct BuiltRootfs {
     pub rootfs_type: RootfsType,
     /// Its size in bytes, holes included.
     pub size: u64,
-    /// What of the source its type cannot keep, in words.
+    /// What of the source its type cannot keep, in words. Not told: a squashfs made of an archive has
+    /// the time of its making at its root directory, and squashfs has whole seconds.
     pub lost: Vec<String>,
 }
 
