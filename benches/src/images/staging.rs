@@ -116,7 +116,7 @@ fn timed(target: &PathBuf, make: impl FnOnce() -> anyhow::Result<()>) -> anyhow:
 fn fill(path: &Path, step: u64, size: u64) -> anyhow::Result<()> {
     let file = fs_err::File::create_new(path)?;
     file.set_len(size)?;
-    let data: Vec<u8> = (0..MIB).map(|at| (at % 251 + 1) as u8).collect();
+    let data: Vec<u8> = (1..=251).cycle().take(usize::try_from(MIB)?).collect();
     for at in (0..size).step_by(usize::try_from(step)?) {
         file.file().write_all_at(&data, at)?;
     }
