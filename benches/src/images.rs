@@ -1,8 +1,10 @@
-//! Downloads beside `curl` and `sha256sum`, and what a base image in the cache costs.
+//! Downloads beside `curl` and `sha256sum`, what a base image in the cache costs, and staging.
 //!
 //! Promised: a verified download at 0.9 times the rate of the slower of `curl` to a file and `sha256sum`
 //! of it; a hit on an unchanged bundle of 500 MiB in 5 ms; a forced verification at 0.9 times the rate of
 //! `sha256sum`. All in memory, so that no disk decides.
+
+mod staging;
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -35,7 +37,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     runtime.block_on(downloads(home.path(), &file, &server.url))?;
     fs_err::remove_file(home.path().join("ours")).ok();
     fs_err::remove_file(home.path().join("curls")).ok();
-    runtime.block_on(cached(home.path(), &file))
+    runtime.block_on(cached(home.path(), &file))?;
+    staging::run()
 }
 
 async fn downloads(home: &Path, file: &Path, url: &str) -> anyhow::Result<()> {

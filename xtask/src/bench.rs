@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::run::Run;
-use crate::{fixtures, workspace};
+use crate::{fixtures, test, workspace};
 
 /// Measure what the specification promises, beside its floor
 #[derive(Debug, clap::Args)]
@@ -15,6 +15,7 @@ pub(crate) struct BenchArgs {
 /// Builds the benchmarks and runs them with the fixtures.
 pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let firecracker = fixtures::firecracker::ensure_pinned()?;
+    test::programs::ensure_for_tests()?;
     Run::new(workspace::cargo())
         .args(["run", "--quiet", "--release", "--package", "smartvm-bench", "--"])
         .args(&args.names)

@@ -5,7 +5,7 @@
 //! | `firecracker`, `jailer` | Firecracker, pinned by SHA-256 | a Python package that ships it |
 //! | `kernel/vmlinuz`, `kernel/modules` | the distribution's newest kernel | its package, unpacked |
 //! | `busybox` | a static busybox | its package, unpacked |
-//! | `rootfs.ext4`, `rootfs.squashfs` | a small Linux | made of that busybox |
+//! | `rootfs.ext4`, `rootfs.squashfs`, `rootfs.tar.gz` | a small Linux | made of that busybox |
 //! | `agent` | our static init for guests | this checkout |
 //! | `venv` | virtme-ng, pinned, which boots the lab | PyPI |
 //!
@@ -69,6 +69,7 @@ pub(crate) fn variables(
         ("SMARTVM_BUSYBOX", guest.rootfs.busybox.clone().into()),
         ("SMARTVM_ROOTFS_EXT4", guest.rootfs.ext4.clone().into()),
         ("SMARTVM_ROOTFS_SQUASHFS", guest.rootfs.squashfs.clone().into()),
+        ("SMARTVM_ROOTFS_TAR", guest.rootfs.tar.clone().into()),
         ("SMARTVM_AGENT", agent.into()),
         ("SMARTVM_COMMAND", dist.smartvm.clone().into()),
     ])

@@ -2,13 +2,14 @@
 //!
 //! | tier | runs | needs |
 //! |---|---|---|
-//! | unit | the tests of all crates, and the examples in their documentation | nothing |
+//! | unit | the tests of all crates, and the examples in their documentation | e2fsprogs, squashfs-tools |
 //! | native | tests with the real Firecracker and tiny guests | a `/dev/kvm` that opens |
 //! | lab | tests with real Linux guests | the lab, or a KVM that runs them natively |
 
 mod lab_tier;
 mod native_tier;
 mod nextest;
+pub(crate) mod programs;
 mod tally;
 mod unit_tier;
 
@@ -96,6 +97,7 @@ impl Tier {
 
 impl TestFixtures {
     fn ensure() -> anyhow::Result<Self> {
+        programs::ensure_for_tests()?;
         Ok(Self {
             firecracker: firecracker::ensure_pinned()?,
             guest: fixtures::ensure_guest()?,

@@ -74,6 +74,11 @@ fn every_verb_has_help_with_examples() {
         &["image", "verify"],
         &["image", "prune"],
         &["image", "rm"],
+        &["image", "build"],
+        &["rootfs"],
+        &["rootfs", "create"],
+        &["rootfs", "clone"],
+        &["rootfs", "resize"],
         &["snapshot"],
         &["snapshot", "create"],
         &["snapshot", "list"],
@@ -99,6 +104,8 @@ fn no_help_line_is_wider_than_a_narrow_terminal_with_room() {
         &["snapshot", "restore", "--help"],
         &["firecracker", "install", "--help"],
         &["image", "pull", "--help"],
+        &["image", "build", "--help"],
+        &["rootfs", "create", "--help"],
     ] {
         for line in help(args).lines() {
             assert!(line.chars().count() <= 100, "{args:?}: {line}");

@@ -61,7 +61,7 @@ pub use release::{
 };
 pub use rootfs::{
     BuildRootfs, BuildRootfsError, BuiltRootfs, CloneRootfsError, CreateRootfsError,
-    Ext4Superblock, ParseSuperblockError, ResizeRootfsError, ResizeTo, ResizedRootfs, build_rootfs,
-    clone_rootfs, create_blank_rootfs, resize_rootfs,
+    ExamineArchiveError, Ext4Superblock, ParseSuperblockError, ResizeRootfsError, ResizeTo,
+    ResizedRootfs, RootfsArchive, build_rootfs, clone_rootfs, create_blank_rootfs, resize_rootfs,
 };
 pub use sha256_digest::{ParseSha256Error, Sha256Digest};

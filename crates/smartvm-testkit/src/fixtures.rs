@@ -14,6 +14,7 @@
 //! | [`busybox`] | `SMARTVM_BUSYBOX` | `target/fixtures/busybox` |
 //! | [`rootfs_ext4`] | `SMARTVM_ROOTFS_EXT4` | `target/fixtures/rootfs.ext4` |
 //! | [`rootfs_squashfs`] | `SMARTVM_ROOTFS_SQUASHFS` | `target/fixtures/rootfs.squashfs` |
+//! | [`rootfs_tar`] | `SMARTVM_ROOTFS_TAR` | `target/fixtures/rootfs.tar.gz` |
 //! | [`command`] | `SMARTVM_COMMAND` | `target/debug/smartvm` |
 //!
 //! All of them panic when the file is missing, since a test that needs it could only pass for the
@@ -84,6 +85,13 @@ pub fn rootfs_ext4() -> PathBuf {
 #[track_caller]
 pub fn rootfs_squashfs() -> PathBuf {
     fixture("SMARTVM_ROOTFS_SQUASHFS", "fixtures/rootfs.squashfs")
+}
+
+/// The same as an archive, compressed with gzip.
+#[must_use]
+#[track_caller]
+pub fn rootfs_tar() -> PathBuf {
+    fixture("SMARTVM_ROOTFS_TAR", "fixtures/rootfs.tar.gz")
 }
 
 /// The `smartvm` command.

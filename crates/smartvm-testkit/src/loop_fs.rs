@@ -27,11 +27,11 @@ impl LoopFs {
         Self::made_by("mkfs.btrfs", &["-q"], size_mib)
     }
 
-    /// A new ext4, which shares nothing and keeps tiny files in their inodes.
+    /// A new ext4, which shares nothing between files.
     #[must_use]
     #[track_caller]
     pub fn ext4(size_mib: u64) -> Self {
-        Self::made_by("mkfs.ext4", &["-q", "-F", "-O", "inline_data", "-I", "256"], size_mib)
+        Self::made_by("mkfs.ext4", &["-q", "-F"], size_mib)
     }
 
     /// A file system in memory of this many bytes.

@@ -1,14 +1,16 @@
 //! Real Linux guests: a distribution's kernel, imported, on root file systems of busybox.
 //!
-//! Covers: kernel import, base images from a server, our init with ext4 and squashfs roots, userspace, pause and resume, gentle
-//! stops, panics, power-off, devices, jails, snapshots, the doctor's word. Runs
-//! where KVM runs Linux guests: on this machine if it can, else in the lab.
+//! Covers: kernel import, base images from a server, bundles that were built, our init with ext4 and
+//! squashfs roots, userspace, pause and resume, gentle stops, panics, power-off, devices, jails,
+//! snapshots, the doctor's word. Runs where KVM runs Linux guests: on this machine if
+//! it can, else in the lab.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![expect(clippy::print_stderr, reason = "a guest that had to be booted again is reported")]
 
 mod base_images;
 mod boot;
+mod built_bundle;
 mod built_images;
 mod command;
 mod devices;

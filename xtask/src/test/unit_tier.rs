@@ -2,12 +2,13 @@
 
 use anyhow::bail;
 
-use super::nextest;
 use super::tally::Tally;
+use super::{nextest, programs};
 use crate::run::{self, Run};
 use crate::workspace;
 
 pub(super) fn perform() -> anyhow::Result<Tally> {
+    programs::ensure_for_library()?;
     let mut tally = nextest::perform(&[], &[])?;
     let heard = Run::new(workspace::cargo()).args(["test", "--quiet", "--doc"]).hear()?;
     let examples = Tally::of_libtest(&heard.text);

@@ -17,6 +17,10 @@ use crate::settings::{Settings, absolute};
 /// with sizes and hashes into a new directory. Owners, modes, extended attributes, device nodes,
 /// links and times of the files survive; root is not needed.
 #[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "smartvm image build --kernel KERNEL --rootfs FILES --type TYPE --id ID \
+                            --out DIR [OPTIONS]"
+)]
 #[command(after_help = "\
 Examples:
   smartvm image build --kernel 6.1.0-56-amd64 --rootfs root.tar.gz --type ext4 --id web-1 --out web-1

@@ -58,6 +58,15 @@ pub enum HostToolError {
 }
 
 impl HostToolError {
+    /// Whether it is not the program that failed, but the namespace that it was to run in.
+    pub(crate) fn is_about_namespace(&self) -> bool {
+        match self {
+            Self::Missing { program, .. } => *program == Tool::UNSHARE.program,
+            Self::Failed { output, .. } => output.starts_with("unshare: "),
+            Self::Start { .. } | Self::Talk { .. } => false,
+        }
+    }
+
     /// What the owner of the host can do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -95,11 +104,19 @@ pub(crate) struct ToolCall {
     tool: Tool,
     args: Vec<OsString>,
     accepted: &'static [i32],
+    /// Whom it is to take itself for: user and group.
+    seeming: Option<(u32, u32)>,
 }
 
 impl ToolCall {
     pub(crate) fn new(tool: Tool) -> Self {
-        Self { tool, args: Vec::new(), accepted: &[0] }
+        Self { tool, args: Vec::new(), accepted: &[0], seeming: None }
+    }
+
+    /// Lets it run in a user namespace in which we are this user and group. It has our rights there,
+    /// and none over others.
+    pub(crate) fn seeming_to_be(self, uid: u32, gid: u32) -> Self {
+        Self { seeming: Some((uid, gid)), ..self }
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -137,7 +154,20 @@ impl ToolCall {
             return Err(HostToolError::Missing { program, package });
         };
         let argv = self.argv();
-        let mut child = Command::new(path)
+        let mut command = match self.seeming {
+            None => Command::new(path),
+            Some((uid, gid)) => {
+                let Tool { program, package } = Tool::UNSHARE;
+                let missing = || HostToolError::Missing { program, package };
+                let mut command = Command::new(tools.find(Tool::UNSHARE).ok_or_else(missing)?);
+                command
+                    .arg(format!("--map-user={uid}"))
+                    .arg(format!("--map-group={gid}"))
+                    .arg(path);
+                command
+            }
+        };
+        let mut child = command
             .args(&self.args)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -280,6 +310,18 @@ mod tests {
         let failed = script("exec cat")
             .run_fed(&HostTools::default(), |_| Err(io::Error::other("bad input")));
         assert!(matches!(failed.unwrap_err(), HostToolError::Talk { .. }));
+    }
+
+    #[test]
+    fn a_program_can_take_itself_for_another_user_or_it_is_told_that_it_cannot() {
+        let tools = HostTools::default();
+        match script("id -u; id -g").seeming_to_be(5, 6).run(&tools) {
+            Ok(answer) => assert_eq!(answer.stdout, "5\n6\n"),
+            // Some hosts let nobody do that.
+            Err(error) => assert!(error.is_about_namespace(), "{error}"),
+        }
+        let failed = script("echo unshare: >&2; exit 3").run(&tools).unwrap_err();
+        assert!(!failed.is_about_namespace());
     }
 
     #[test]

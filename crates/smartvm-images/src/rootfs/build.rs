@@ -45,7 +45,8 @@ pub struct BuiltRootfs {
     pub rootfs_type: RootfsType,
     /// Its size in bytes, holes included.
     pub size: u64,
-    /// What of the source its type cannot keep, in words.
+    /// What of the source its type cannot keep, in words. Not told: a squashfs made of an archive has
+    /// the time of its making at its root directory, and squashfs has whole seconds.
     pub lost: Vec<String>,
 }
 
@@ -178,8 +179,9 @@ fn make_image(
                 fill.make(image, size, scratch, &request.tools).map_err(Problem::Fill)?
             }
             RootfsType::Squashfs => {
+                lost = squashfs::times_lost(&request.source).map_err(Problem::Survey)?;
                 let made = squashfs::of_directory(&request.source, image, &request.tools);
-                lost = made.map_err(Problem::Squashfs)?;
+                lost.extend(made.map_err(Problem::Squashfs)?);
                 size_of(image)?
             }
         },

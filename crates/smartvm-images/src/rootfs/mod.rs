@@ -12,6 +12,7 @@ mod size;
 mod source;
 mod squashfs;
 
+pub use archive::{ExamineArchiveError, RootfsArchive};
 pub use blank::{CreateRootfsError, create_blank_rootfs};
 pub(crate) use build::build_image;
 pub use build::{BuildRootfs, BuildRootfsError, BuiltRootfs, build_rootfs};

@@ -40,8 +40,8 @@ pub(crate) fn make_sample(root: &Path) -> PathBuf {
     fs_err::write(at("name with \"quotes\", blanks and ü"), "x").unwrap();
     fs_err::write(at(&"n".repeat(255)), "x").unwrap();
     let sparse = fs_err::File::create(at("sparse")).unwrap();
-    sparse.set_len(100 << 20).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(sparse.file(), b"data", 50 << 20).unwrap();
+    sparse.set_len(24 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(sparse.file(), b"data", 13 << 20).unwrap();
     fs_err::write(at("large"), vec![9; 3 << 20]).unwrap();
     fs_err::hard_link(at("etc/passwd"), at("etc/deep/hard")).unwrap();
     fs_err::hard_link(at("etc/passwd"), at("hard")).unwrap();

@@ -4,6 +4,7 @@
 //! contents go into numbered files, and only what is a tree by then is laid out. So no name leads
 //! elsewhere, and owners, device nodes and attributes need no privileges.
 
+mod examine;
 mod extension;
 mod header;
 mod lay_out;
@@ -13,6 +14,7 @@ mod stream;
 mod tree;
 mod unpack;
 
+pub use examine::{ExamineArchiveError, RootfsArchive};
 pub(super) use header::looks_like_header;
 pub(super) use lay_out::{LayOutError, lay_out};
 #[cfg(test)]

@@ -9,6 +9,9 @@ use super::header::{BLOCK, checksum};
 use super::node::{Attributes, Content, Inode};
 use super::tree::Tree;
 use super::*;
+use crate::HostTools;
+use crate::host_tool::{Tool, ToolCall};
+use crate::rootfs::ext4::Fill;
 
 /// A header as old archives have it, and a content.
 fn entry(path: &[u8], kind: u8, link: &[u8], content: &[u8]) -> Vec<u8> {
@@ -157,6 +160,35 @@ fn zeros_stay_holes() {
     assert_eq!(tree.content_bytes(), (1 << 20) + 4096);
 }
 
+#[test]
+fn a_device_with_two_names_is_one_in_ext4() {
+    let mut device = entry(b"dev/null", b'3', b"", b"");
+    device[329..337].copy_from_slice(b"0000001\0");
+    device[337..345].copy_from_slice(b"0000003\0");
+    let sum = checksum(device[..BLOCK].first_chunk().unwrap());
+    device[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let link = entry(b"null too", b'1', b"dev/null", b"");
+    let (tree, dir, _) = read(&whole(&[device, link])).unwrap();
+    let laid_out = lay_out(&tree, dir.path()).unwrap();
+    let image = dir.path().join("image");
+    let fill = Fill {
+        dir: &laid_out.dir,
+        script: laid_out.script,
+        inodes: 3,
+        bytes: tree.content_bytes(),
+    };
+    let tools = HostTools::default();
+    // It checks what it has made, the counts of names too.
+    fill.make(&image, None, dir.path(), &tools).unwrap();
+    for path in ["/dev/null", "/null too"] {
+        let call = ToolCall::new(Tool::DEBUGFS).arg("-R").arg(format!("stat \"{path}\""));
+        let said = call.arg(&image).run(&tools).unwrap().stdout;
+        assert!(said.contains("Type: character special"), "{said}");
+        assert!(said.contains("Links: 2"), "{said}");
+        assert!(said.contains("Device major/minor number: 01:03"), "{said}");
+    }
+}
+
 fn attributes() -> impl Strategy<Value = Attributes> {
     let xattrs = proptest::collection::btree_map(
         "user\\.[a-z]{1,20}".prop_map(String::into_bytes),
@@ -228,7 +260,8 @@ proptest! {
         ]);
         let end = (at + noise.len()).min(archive.len());
         archive[at..end].copy_from_slice(&noise[..end - at]);
-        let _ = read(&archive);
+        // Looking through it says what unpacking says.
+        prop_assert_eq!(RootfsArchive::examine(&archive[..]).is_ok(), read(&archive).is_ok());
         let _ = read(&noise);
     }
 }

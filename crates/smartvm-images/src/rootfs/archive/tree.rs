@@ -1,10 +1,11 @@
 //! The files of an archive as a tree.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use thiserror::Error;
 
-use super::node::{Attributes, Content, Inode, InodeId};
+use super::node::{Attributes, Content, Inode, InodeId, Stamp};
 
 /// The longest name of a file, in Linux.
 const MAX_NAME: usize = 255;
@@ -163,6 +164,18 @@ impl Tree {
         }
         self.inodes.push(inode);
         Ok(self.inodes.len() - 1)
+    }
+
+    /// Every path with the time of its last change.
+    pub(in crate::rootfs) fn stamps(&self) -> impl Iterator<Item = (String, Stamp)> {
+        let mut stamps = Vec::new();
+        let collected: Result<(), Infallible> = self.walk(|path, id| {
+            let path = String::from_utf8_lossy(path).into_owned();
+            stamps.push((path, self.get(id).attributes.mtime));
+            Ok(())
+        });
+        let Ok(()) = collected;
+        stamps.into_iter()
     }
 
     /// Calls `visit` with every path and inode, a directory before what is in it. The root's path is

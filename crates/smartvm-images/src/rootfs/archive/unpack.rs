@@ -52,9 +52,21 @@ pub(in crate::rootfs) fn unpack(
     spool: &Path,
     without_acl: &mut Vec<String>,
 ) -> Result<Tree, UnpackError> {
+    read_all(archive, Spool { dir: Some(spool), number: 0, left: MAX_CONTENT }, without_acl)
+}
+
+/// The same without keeping any content.
+pub(super) fn read_through(archive: impl Read) -> Result<Tree, UnpackError> {
+    read_all(archive, Spool { dir: None, number: 0, left: MAX_CONTENT }, &mut Vec::new())
+}
+
+fn read_all(
+    archive: impl Read,
+    mut spool: Spool<'_>,
+    without_acl: &mut Vec<String>,
+) -> Result<Tree, UnpackError> {
     let mut reader = ArchiveReader::new(archive);
     let mut tree = Tree::new();
-    let mut spool = Spool { dir: spool, number: 0, left: MAX_CONTENT };
     while let Some(entry) = reader.next()? {
         let path = String::from_utf8_lossy(&entry.path).into_owned();
         if entry.kind != b'1' && spool.left < entry.size {
@@ -109,14 +121,20 @@ fn take<R: Read>(
 
 /// Where contents go.
 struct Spool<'a> {
-    dir: &'a Path,
+    /// None when they go nowhere.
+    dir: Option<&'a Path>,
     number: u64,
     left: u64,
 }
 
 impl Spool<'_> {
-    fn write(&mut self, content: impl Read) -> io::Result<PathBuf> {
-        let path = self.dir.join(self.number.to_string());
+    fn write(&mut self, mut content: impl Read) -> io::Result<PathBuf> {
+        let Some(dir) = self.dir else {
+            let size = io::copy(&mut content, &mut io::sink())?;
+            self.left = self.left.saturating_sub(size);
+            return Ok(PathBuf::new());
+        };
+        let path = dir.join(self.number.to_string());
         self.number += 1;
         let mut file =
             fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;

@@ -54,11 +54,13 @@ impl Script {
         kind: DeviceKind,
     ) -> Result<(), UnspeakablePath> {
         let (letter, number) = match kind {
-            DeviceKind::Pipe => return self.order("mknod", path, "p"),
-            DeviceKind::Character(number) => ("c", number),
-            DeviceKind::Block(number) => ("b", number),
+            DeviceKind::Pipe => ("p", None),
+            DeviceKind::Character(number) => ("c 0 0", Some(number)),
+            DeviceKind::Block(number) => ("b 0 0", Some(number)),
         };
-        self.order("mknod", path, &format!("{letter} 0 0"))?;
+        let name = self.enter_parent(path)?;
+        self.order("mknod", name, letter)?;
+        let Some(number) = number else { return Ok(()) };
         // `mknod` takes no large minor numbers; this is where the kernel looks for them.
         let (major, minor) = (number.major, number.minor);
         let large = minor & 0xff | major << 8 | (minor & !0xff) << 12;
@@ -76,7 +78,7 @@ impl Script {
         let mut line = b"ln ".to_vec();
         quote(&mut line, first)?;
         line.push(b' ');
-        quote(&mut line, path)?;
+        quote(&mut line, self.enter_parent(path)?)?;
         self.push(line)?;
         // Which `ln` does not count.
         self.order("sif", first, &format!("links_count {names}"))
@@ -97,6 +99,15 @@ impl Script {
         line.push(b' ');
         quote(&mut line, name)?;
         self.push(line)
+    }
+
+    /// Changes to the directory that something is to be made in, since what makes it takes a path
+    /// for a name; returns the name.
+    fn enter_parent<'p>(&mut self, path: &'p [u8]) -> Result<&'p [u8], UnspeakablePath> {
+        let slash = path.iter().rposition(|&byte| byte == b'/').ok_or(UnspeakablePath)?;
+        let parent = if slash == 0 { b"/" } else { &path[..slash] };
+        self.order("cd", parent, "")?;
+        Ok(&path[slash + 1..])
     }
 
     fn order(&mut self, verb: &str, path: &[u8], rest: &str) -> Result<(), UnspeakablePath> {
@@ -191,10 +202,11 @@ mod tests {
     fn no_path_can_be_an_order_of_its_own() {
         let path = b"/a \"b\" #<2>";
         let lines = text(|script| script.make_node(path, DeviceKind::Pipe));
-        assert_eq!(lines, "mknod \"/a \"\"b\"\" #<2>\" p\n");
-        for path in [&b"/a\nrm /b"[..], b"/a\rb", b"/a\0", &[b'a'; MAX_LINE]] {
+        assert_eq!(lines, "cd \"/\" \nmknod \"a \"\"b\"\" #<2>\" p\n");
+        let long = [b"/", &[b'a'; MAX_LINE][..]].concat();
+        for path in [&b"/a\nrm /b"[..], b"/a\rb", b"/a\0", &long] {
             let mut script = Script::default();
-            assert_eq!(script.make_node(path, DeviceKind::Pipe), Err(UnspeakablePath));
+            assert_eq!(script.set_owner_and_mode(path, (0, 0), 0), Err(UnspeakablePath));
             assert!(script.text.is_empty());
         }
     }
