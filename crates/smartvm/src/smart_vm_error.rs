@@ -9,7 +9,9 @@ use smartvm_firecracker::{
     ProbeVersionError, ProcessExit, ReadyError,
 };
 use smartvm_images::base_image::BaseImageError;
-use smartvm_images::{DownloadError, ReleaseError, StageDriveError};
+use smartvm_images::{
+    CloneRootfsError, CreateRootfsError, DownloadError, ReleaseError, StageDriveError,
+};
 
 use crate::config::{InvalidConfig, ReadConfigError};
 use crate::home::{ClaimError, RuntimeDirError, UnsafeDirectory};
@@ -165,6 +167,20 @@ pub enum SmartVmError {
         /// What the system said.
         source: io::Error,
     },
+    /// An empty root file system was not made.
+    #[error(transparent)]
+    CreateRootfs(#[from] CreateRootfsError),
+    /// A root file system was not copied.
+    #[error(transparent)]
+    CloneRootfs(#[from] CloneRootfsError),
+    /// The directory for root file systems could not be made.
+    #[error("cannot make `{}`", dir.display())]
+    RootfsDir {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A snapshot was not made, or not restored.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -230,6 +246,9 @@ impl SmartVmError {
             Self::Gone { .. } => "VM_GONE",
             Self::Cleanup { .. } => "CLEANUP_FAILED",
             Self::Snapshot(error) => error.code(),
+            Self::CreateRootfs(error) => error.code(),
+            Self::CloneRootfs(error) => error.code(),
+            Self::RootfsDir { .. } => "ROOTFS_CREATE_FAILED",
             Self::Release(error) => error.code(),
             Self::BaseImage(error) => error.code(),
             Self::Download(error) => error.code(),
@@ -263,6 +282,8 @@ impl SmartVmError {
             Self::OutputFile(error) => error.hint(),
             Self::Metrics(error) => error.hint(),
             Self::Snapshot(error) => error.hint(),
+            Self::CreateRootfs(error) => error.hint(),
+            Self::CloneRootfs(error) => error.hint(),
             Self::Release(error) => error.hint(),
             Self::BaseImage(error) => error.hint(),
             Self::Download(error) => error.hint(),

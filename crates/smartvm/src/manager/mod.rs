@@ -2,6 +2,7 @@
 
 mod images;
 mod registry;
+mod rootfs;
 mod smart_vm;
 
 pub(crate) use registry::Registry;
