@@ -7,6 +7,7 @@
 mod eventually;
 pub mod fixtures;
 pub mod leak;
+mod net_namespace;
 mod tap;
 mod test_home;
 pub mod tiny_guest;
@@ -14,6 +15,7 @@ pub mod vsock_program;
 
 pub use eventually::eventually;
 pub use leak::HostSnapshot;
+pub use net_namespace::NetNamespace;
 pub use tap::Tap;
 pub use test_home::TestHome;
 pub use tiny_guest::TinyGuest;

@@ -1,0 +1,18 @@
+//! The host's side of a microVM's network, over netlink only: no program is run.
+//!
+//! * [`netlink`] is the one socket and the one codec that everything here speaks through,
+//! * [`names`] says what everything on the host is called,
+//! * [`InterfaceName`], [`Subnet`], [`MacAddress`] are values that cannot be wrong.
+//!
+//! All calls block, for the time that the kernel needs, and act in the network namespace of the
+//! thread that calls.
+
+mod interface_name;
+mod mac_address;
+pub mod names;
+pub mod netlink;
+mod subnet;
+
+pub use interface_name::{InterfaceName, InvalidInterfaceName};
+pub use mac_address::MacAddress;
+pub use subnet::{InvalidSubnet, Subnet};
