@@ -2,12 +2,14 @@
 //!
 //! * [`netlink`] is the one socket and the one codec that everything here speaks through,
 //! * [`names`] says what everything on the host is called,
+//! * [`link`] makes bridges and TAPs, with addresses,
 //! * [`InterfaceName`], [`Subnet`], [`MacAddress`] are values that cannot be wrong.
 //!
 //! All calls block, for the time that the kernel needs, and act in the network namespace of the
 //! thread that calls.
 
 mod interface_name;
+pub mod link;
 mod mac_address;
 pub mod names;
 pub mod netlink;

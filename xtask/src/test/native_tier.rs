@@ -4,5 +4,6 @@ use super::tally::Tally;
 use super::{TestFixtures, nextest};
 
 pub(super) fn perform(fixtures: &TestFixtures) -> anyhow::Result<Tally> {
-    nextest::perform(&["--package", "smartvm-tests", "--test", "native"], &fixtures.variables()?)
+    let tests = ["--package", "smartvm-tests", "--test", "native", "--test", "network"];
+    nextest::perform(&tests, &fixtures.variables()?)
 }
