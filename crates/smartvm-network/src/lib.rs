@@ -3,6 +3,7 @@
 //! * [`netlink`] is the one socket and the one codec that everything here speaks through,
 //! * [`names`] says what everything on the host is called,
 //! * [`link`] makes bridges and TAPs, with addresses,
+//! * [`WireGuardEgress`] makes a WireGuard interface the only way out, with [`routing`]'s rules and routes,
 //! * [`InterfaceName`], [`Subnet`], [`MacAddress`] are values that cannot be wrong.
 //!
 //! All calls block, for the time that the kernel needs, and act in the network namespace of the
@@ -13,8 +14,11 @@ pub mod link;
 mod mac_address;
 pub mod names;
 pub mod netlink;
+pub mod routing;
 mod subnet;
+pub mod wireguard;
 
 pub use interface_name::{InterfaceName, InvalidInterfaceName};
 pub use mac_address::MacAddress;
 pub use subnet::{InvalidSubnet, Subnet};
+pub use wireguard::{WireGuardEgress, WireGuardOptions, WireGuardSpec};

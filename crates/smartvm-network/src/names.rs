@@ -16,8 +16,10 @@
 //! VMs of a host share them. The *scope* tells apart VMs with equal ids of different owners: it is the
 //! VM's directory.
 //!
-//! WireGuard and policy routing add their own names beside these: `smartvm-wg-` and the bridge for a
-//! table of rules, `svwg0` for the interface.
+//! A managed WireGuard interface is `svwg0`, or as configured. It is known as the network's by its link
+//! group ([`wireguard_group`]), which it has from the moment it exists; its alias ends with a digest of its
+//! configuration. Routing rules and routes are known by their protocol,
+//! [`routing::PROTOCOL`](crate::routing::PROTOCOL), and the subnet.
 
 use sha2::{Digest, Sha256};
 
@@ -36,7 +38,17 @@ pub fn table(network: &InterfaceName) -> String {
 /// group of every other link.
 #[must_use]
 pub fn link_group(network: &InterfaceName) -> u32 {
-    let hash = hash(&["group", network.as_str()]);
+    group("group", network)
+}
+
+/// The group of the network's managed WireGuard interface. Never that of TAPs, nor 0.
+#[must_use]
+pub fn wireguard_group(network: &InterfaceName) -> u32 {
+    group("wireguard", network)
+}
+
+fn group(what: &str, network: &InterfaceName) -> u32 {
+    let hash = hash(&[what, network.as_str()]);
     let number = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
     // Positive for tools that print it signed, and larger than what people choose by hand.
     (number | 0x4000_0000) & 0x7fff_ffff
@@ -86,6 +98,12 @@ pub fn bridge_alias(network: &InterfaceName) -> String {
     format!("smartvm:{network}")
 }
 
+/// The alias of a WireGuard interface that we made, once it is as its configuration says.
+#[must_use]
+pub fn wireguard_alias(network: &InterfaceName, digest: &str) -> String {
+    format!("smartvm:{network}:wireguard:{digest}")
+}
+
 fn hash(parts: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
@@ -124,8 +142,12 @@ mod tests {
     #[test]
     fn a_link_group_is_never_that_of_other_links() {
         for name in ["svbr0", "a", "br-1"] {
-            let group = link_group(&name.parse().unwrap());
-            assert!(group >= 0x4000_0000 && i32::try_from(group).is_ok());
+            let name = name.parse().unwrap();
+            let (taps, wireguard) = (link_group(&name), wireguard_group(&name));
+            assert_ne!(taps, wireguard);
+            for group in [taps, wireguard] {
+                assert!(group >= 0x4000_0000 && i32::try_from(group).is_ok());
+            }
         }
     }
 

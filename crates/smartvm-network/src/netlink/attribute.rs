@@ -1,5 +1,9 @@
 //! Attributes: what a netlink message is made of after its header.
 
+use std::fmt;
+
+use zeroize::Zeroize;
+
 /// Set in the kind of an attribute that holds others.
 const NESTED: u16 = 1 << 15;
 /// What is left of the kind without that and the flag for byte order.
@@ -8,12 +12,27 @@ const KIND: u16 = 0x3fff;
 const HEADER: usize = 4;
 
 /// Writes attributes, each padded to four bytes as the kernel wants it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+///
+/// `Debug` shows how long they are only: keys may be among them.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct AttributeWriter {
     bytes: Vec<u8>,
 }
 
 impl AttributeWriter {
+    /// The same with room for `capacity` bytes, so that growing leaves no copy of them behind.
+    pub(super) fn with_room(header: &[u8], capacity: usize) -> Self {
+        let mut writer = Self { bytes: Vec::with_capacity(header.len() + capacity) };
+        writer.bytes.extend_from_slice(header);
+        writer.pad();
+        writer
+    }
+
+    /// Overwrites what was written.
+    pub(super) fn overwrite(&mut self) {
+        self.bytes.zeroize();
+    }
+
     /// Begins with bytes that are no attribute, such as the header of a protocol.
     #[must_use]
     pub fn after(header: &[u8]) -> Self {
@@ -96,6 +115,12 @@ impl AttributeWriter {
 
     fn pad(&mut self) {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+}
+
+impl fmt::Debug for AttributeWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AttributeWriter({} bytes)", self.bytes.len())
     }
 }
 

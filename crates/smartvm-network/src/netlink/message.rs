@@ -1,5 +1,9 @@
 //! Messages: what is sent to the kernel, and what it answers.
 
+use std::fmt;
+
+use zeroize::Zeroize;
+
 use super::attribute::{AttributeWriter, Attributes};
 
 /// Length, kind, flags, sequence, port.
@@ -14,6 +18,7 @@ pub struct Request {
     kind: u16,
     flags: u16,
     body: AttributeWriter,
+    pub(super) secret: bool,
 }
 
 impl Request {
@@ -21,12 +26,32 @@ impl Request {
     /// of its protocol, such as an `ifinfomsg`.
     #[must_use]
     pub fn new(kind: u16, flags: u16, header: &[u8]) -> Self {
-        Self { kind, flags, body: AttributeWriter::after(header) }
+        Self { kind, flags, body: AttributeWriter::after(header), secret: false }
+    }
+
+    /// A request that has keys in it, or is answered with keys: it, its answer and what the socket
+    /// needs for them are overwritten after use. `room` is how long its attributes are at most.
+    #[must_use]
+    pub fn with_secrets(kind: u16, flags: u16, header: &[u8], room: usize) -> Self {
+        Self { kind, flags, body: AttributeWriter::with_room(header, room), secret: true }
+    }
+
+    /// How long the message is.
+    pub(super) fn len(&self) -> usize {
+        HEADER + self.body.as_bytes().len()
     }
 
     /// Where its attributes are written to.
     pub fn attributes(&mut self) -> &mut AttributeWriter {
         &mut self.body
+    }
+
+    /// The request as the kernel would send it.
+    #[cfg(test)]
+    pub(crate) fn read_back(&self) -> Message {
+        let mut bytes = Vec::new();
+        self.write(0, 1, &mut bytes);
+        Message::divide(&bytes).remove(0)
     }
 
     /// Adds the message to `out`, and returns nothing of it.
@@ -42,13 +67,24 @@ impl Request {
     }
 }
 
+impl Drop for Request {
+    fn drop(&mut self) {
+        if self.secret {
+            self.body.overwrite();
+        }
+    }
+}
+
 /// One message of the kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `Debug` shows how long it is only: keys may be in it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     pub(super) kind: u16,
     pub(super) flags: u16,
     pub(super) sequence: u32,
     pub(super) body: Vec<u8>,
+    pub(super) secret: bool,
 }
 
 impl Message {
@@ -83,10 +119,30 @@ impl Message {
                 break;
             };
             let body = whole[HEADER..].to_vec();
-            messages.push(Self { kind: half(4), flags: half(6), sequence: word(8), body });
+            messages.push(Self {
+                kind: half(4),
+                flags: half(6),
+                sequence: word(8),
+                body,
+                secret: false,
+            });
             bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
         }
         messages
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        if self.secret {
+            self.body.zeroize();
+        }
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({}, {} bytes)", self.kind, self.body.len())
     }
 }
 
@@ -106,6 +162,18 @@ mod tests {
         assert_eq!((read.kind, read.flags, read.sequence), (16, 0x405, 9));
         assert_eq!(read.header(4), [1, 2, 3, 4]);
         assert_eq!(read.attributes(4).text(3), Some("tap"));
+    }
+
+    #[test]
+    fn nothing_of_a_message_is_shown() {
+        let mut request = Request::with_secrets(16, 0, &[], 64);
+        request.attributes().text(3, "key");
+        let mut bytes = Vec::new();
+        request.write(0, 1, &mut bytes);
+        let shown = format!("{request:?} {:?}", Message::divide(&bytes));
+        assert!(!shown.contains("107") && !shown.contains("key"), "{shown}");
+        request.body.overwrite();
+        assert!(request.body.as_bytes().is_empty());
     }
 
     proptest! {

@@ -9,6 +9,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
     sockopt,
 };
+use zeroize::Zeroize;
 
 use super::attribute::Attributes;
 use super::message::{HEADER, Message, Request};
@@ -178,14 +179,33 @@ impl NetlinkSocket {
         request: &Request,
         flags: u16,
     ) -> Result<Vec<Message>, NetlinkError> {
+        let answer = self.exchange_open(operation, object, request, flags);
+        if request.secret {
+            self.buffer.as_mut_slice().zeroize();
+        }
+        answer
+    }
+
+    fn exchange_open(
+        &mut self,
+        operation: &'static str,
+        object: &str,
+        request: &Request,
+        flags: u16,
+    ) -> Result<Vec<Message>, NetlinkError> {
         let failed = |source: io::Error| NetlinkError::new(operation, object, source);
         let sequence = self.next_sequence();
-        let mut bytes = Vec::with_capacity(256);
+        let mut bytes = Vec::with_capacity(request.len());
         request.write(flags, sequence, &mut bytes);
-        self.send_all(&bytes).map_err(failed)?;
+        let sent = self.send_all(&bytes);
+        if request.secret {
+            bytes.zeroize();
+        }
+        sent.map_err(failed)?;
         let mut answers = Vec::new();
         loop {
-            for message in self.receive().map_err(failed)? {
+            for mut message in self.receive().map_err(failed)? {
+                message.secret = request.secret;
                 // An answer to an earlier request that was given up.
                 if message.sequence != sequence {
                     continue;

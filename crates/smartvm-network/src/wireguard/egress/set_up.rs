@@ -1,0 +1,285 @@
+//! Making the way out, from its locks to the way itself.
+
+use super::set_up_error::{SetUpProblem, SetUpWireGuardError};
+use super::{WireGuardEgress, WireGuardStep as Step};
+use crate::link::{FoundLink, Links};
+use crate::netlink::NetlinkError;
+use crate::routing::{PolicyRouting, Route, RouteKind, RoutingPlan, Rule};
+use crate::wireguard::config::WireGuardConfig;
+use crate::wireguard::device::WireGuardSocket;
+use crate::wireguard::digest::digest;
+use crate::wireguard::interface::{WireGuardLinks, endpoints};
+use crate::wireguard::spec::WireGuardSpec;
+use crate::{InterfaceName, names};
+
+/// What this set-up has made, and would have to remove again.
+#[derive(Debug)]
+enum Made {
+    Rule(Rule),
+    Route(Route),
+    Interface,
+}
+
+struct SetUp<'a> {
+    egress: &'a WireGuardEgress,
+    spec: &'a WireGuardSpec,
+    plan: RoutingPlan,
+    routing: PolicyRouting,
+    links: Links,
+    before: &'a mut dyn FnMut(Step) -> Result<(), NetlinkError>,
+    made: Vec<Made>,
+}
+
+pub(super) fn set_up(
+    egress: &WireGuardEgress,
+    spec: &WireGuardSpec,
+    before: &mut dyn FnMut(Step) -> Result<(), NetlinkError>,
+) -> Result<(), SetUpWireGuardError> {
+    let name = spec.interface();
+    let kernel = |source| SetUpProblem::Kernel { name: name.clone(), source };
+    let open = || Ok((PolicyRouting::open()?, Links::open()?));
+    let (routing, links) =
+        open().map_err(|source| SetUpWireGuardError::new(kernel(source), Vec::new()))?;
+    let plan = RoutingPlan {
+        subnet: egress.subnet,
+        table: spec.route_table(),
+        fail_closed: spec.fails_closed(),
+    };
+    let mut set_up = SetUp { egress, spec, plan, routing, links, before, made: Vec::new() };
+    set_up.perform().map_err(|problem| {
+        let not_undone = set_up.undo();
+        SetUpWireGuardError::new(problem, not_undone)
+    })
+}
+
+impl SetUp<'_> {
+    fn perform(&mut self) -> Result<(), SetUpProblem> {
+        let found = self.find()?;
+        let rules = self.kernel(|it| it.routing.rules())?;
+        let table = self.examine_table(found.as_ref(), &rules)?;
+        self.kernel(|it| it.make_locks(&rules, &table))?;
+        let link = match self.spec.managed() {
+            Some(config) => self.make_interface(config, found)?,
+            None => found.map_or(0, |link| link.index),
+        };
+        self.kernel(|it| it.open_way(link, &table))?;
+        self.kernel(|it| it.remove_stale(&rules))
+    }
+
+    fn kernel<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, NetlinkError>,
+    ) -> Result<T, SetUpProblem> {
+        let name = self.spec.interface().clone();
+        work(self).map_err(|source| SetUpProblem::Kernel { name, source })
+    }
+
+    /// The interface, if it is there and may be used.
+    fn find(&mut self) -> Result<Option<FoundLink>, SetUpProblem> {
+        let name = self.spec.interface().clone();
+        let found = self.kernel(|it| it.links.find(&name))?;
+        match (&found, self.spec.managed()) {
+            (None, None) => Err(SetUpProblem::NoInterface { name }),
+            (Some(link), None) if !link.up => Err(SetUpProblem::Down { name }),
+            (Some(link), Some(_)) if !self.egress.made(link) => {
+                Err(SetUpProblem::NameTaken { name })
+            }
+            _ => Ok(found),
+        }
+    }
+
+    /// The default routes of our table, of which none may be somebody else's and lead elsewhere.
+    fn examine_table(
+        &mut self,
+        found: Option<&FoundLink>,
+        rules: &[Rule],
+    ) -> Result<Vec<Route>, SetUpProblem> {
+        let table = self.plan.table;
+        let routes = self.kernel(|it| it.routing.default_routes(table))?;
+        let shared = rules
+            .iter()
+            .any(|rule| rule.egress_table() == Some(table) && !rule.is_from(self.plan.subnet));
+        for route in &routes {
+            let link = match route.kind {
+                RouteKind::Link(link) if Some(link) == found.map(|found| found.index) => continue,
+                RouteKind::Unreachable if route.is_ours() => continue,
+                // Left by an earlier configuration of this network.
+                RouteKind::Link(_) if route.is_ours() && !shared => continue,
+                RouteKind::Link(link) => Some(link),
+                RouteKind::Unreachable | RouteKind::Other(_) => None,
+            };
+            let all = self.kernel(|it| it.links.all())?;
+            let through = all.into_iter().find(|known| Some(known.index) == link);
+            let leads = through.map_or_else(
+                || format!("not through `{}`", self.spec.interface()),
+                |through| format!("through `{}`", through.name),
+            );
+            return Err(SetUpProblem::ForeignRoute { table, leads });
+        }
+        Ok(routes)
+    }
+
+    fn make_locks(&mut self, rules: &[Rule], table: &[Route]) -> Result<(), NetlinkError> {
+        for rule in self.plan.rules() {
+            if !rules.contains(&rule) {
+                (self.before)(Step::AddRule)?;
+                if self.routing.add_rule(&rule)? {
+                    self.made.push(Made::Rule(rule));
+                }
+            }
+        }
+        if let Some(lock) = self.plan.lock().filter(|lock| !table.contains(lock)) {
+            (self.before)(Step::AddLockRoute)?;
+            if self.routing.add_route(&lock)? {
+                self.made.push(Made::Route(lock));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the managed interface, or brings the one that is there up to date; its number.
+    fn make_interface(
+        &mut self,
+        config: &WireGuardConfig,
+        found: Option<FoundLink>,
+    ) -> Result<u32, SetUpProblem> {
+        let name = self.spec.interface().clone();
+        let alias = names::wireguard_alias(&self.egress.network, &digest(config));
+        let is_configured =
+            found.as_ref().is_some_and(|link| link.alias.as_deref() == Some(alias.as_str()));
+        let endpoints = if is_configured {
+            Vec::new()
+        } else {
+            endpoints(config).map_err(|(host, source)| SetUpProblem::Endpoint { host, source })?
+        };
+        self.kernel(|it| {
+            let mut own = WireGuardLinks::open()?;
+            if found.is_none() {
+                (it.before)(Step::CreateInterface)?;
+                own.create(&name, names::wireguard_group(&it.egress.network))?;
+                it.made.push(Made::Interface);
+            }
+            let link = it.link(&name)?;
+            if !is_configured {
+                (it.before)(Step::Configure)?;
+                WireGuardSocket::open()?.configure(&name, config, &endpoints)?;
+            }
+            it.set_addresses(&mut own, link.index, config)?;
+            (it.before)(Step::SetMtu)?;
+            own.set_mtu(&name, config.mtu)?;
+            if !link.up {
+                (it.before)(Step::BringUp)?;
+                it.links.set_up(&name, true)?;
+            }
+            if !is_configured {
+                // Last: an interface with this name is known to be whole.
+                (it.before)(Step::MarkConfigured)?;
+                own.set_alias(&name, &alias)?;
+            }
+            Ok(link.index)
+        })
+    }
+
+    fn link(&mut self, name: &InterfaceName) -> Result<FoundLink, NetlinkError> {
+        let gone = || std::io::Error::from_raw_os_error(libc::ENODEV);
+        let found = self.links.find(name)?;
+        found.ok_or_else(|| NetlinkError::new("look for link", name.as_str(), gone()))
+    }
+
+    fn set_addresses(
+        &mut self,
+        own: &mut WireGuardLinks,
+        link: u32,
+        config: &WireGuardConfig,
+    ) -> Result<(), NetlinkError> {
+        let known = self.links.addresses(link)?;
+        let known: Vec<_> = known
+            .into_iter()
+            .filter_map(|(address, prefix)| ipnet::Ipv4Net::new(address, prefix).ok())
+            .collect();
+        for address in config.addresses.iter().filter(|address| !known.contains(address)) {
+            (self.before)(Step::ChangeAddress)?;
+            own.add_address(link, *address)?;
+        }
+        for address in known.iter().filter(|address| !config.addresses.contains(address)) {
+            (self.before)(Step::ChangeAddress)?;
+            own.remove_address(link, *address)?;
+        }
+        Ok(())
+    }
+
+    fn open_way(&mut self, link: u32, table: &[Route]) -> Result<(), NetlinkError> {
+        let leads_there = |route: &&Route| route.kind == RouteKind::Link(link);
+        for stale in table.iter().filter(|route| route.is_ours() && !leads_there(route)) {
+            if matches!(stale.kind, RouteKind::Link(_)) {
+                (self.before)(Step::RemoveStaleRoute)?;
+                self.routing.remove_route(stale)?;
+            }
+        }
+        if !table.iter().any(|route| leads_there(&route)) {
+            (self.before)(Step::AddRoute)?;
+            let route = Route::through(self.plan.table, link);
+            if self.routing.add_route(&route)? {
+                self.made.push(Made::Route(route));
+            }
+        }
+        Ok(())
+    }
+
+    /// What an earlier configuration of this network made and this one has no use for.
+    fn remove_stale(&mut self, rules: &[Rule]) -> Result<(), NetlinkError> {
+        let wanted = self.plan.rules();
+        let ours = |rule: &&Rule| rule.is_from(self.plan.subnet);
+        let others = rules.iter().filter(|rule| !ours(rule)).filter_map(Rule::egress_table);
+        let mut used: Vec<u32> = others.collect();
+        if !self.plan.fail_closed && !used.contains(&self.plan.table) {
+            let lock = Route::lock(self.plan.table);
+            if self.routing.default_routes(self.plan.table)?.contains(&lock) {
+                (self.before)(Step::RemoveRoute)?;
+                self.routing.remove_route(&lock)?;
+            }
+        }
+        used.push(self.plan.table);
+        let stale: Vec<Rule> =
+            rules.iter().filter(ours).filter(|rule| !wanted.contains(rule)).copied().collect();
+        for rule in stale {
+            (self.before)(Step::RemoveRule)?;
+            self.routing.remove_rule(&rule)?;
+            let table = rule.egress_table().filter(|table| !used.contains(table));
+            for route in self.routes_of(table)? {
+                (self.before)(Step::RemoveRoute)?;
+                self.routing.remove_route(&route)?;
+            }
+        }
+        for link in self.links.of_group(names::wireguard_group(&self.egress.network))? {
+            let is_used = self.spec.managed().is_some() && link.is(self.spec.interface());
+            let name = link.name.parse().ok().filter(|_| self.egress.made(&link) && !is_used);
+            if let Some(name) = name {
+                (self.before)(Step::RemoveInterface)?;
+                self.links.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Our default routes of a table.
+    fn routes_of(&mut self, table: Option<u32>) -> Result<Vec<Route>, NetlinkError> {
+        let Some(table) = table else { return Ok(Vec::new()) };
+        let routes = self.routing.default_routes(table)?;
+        Ok(routes.into_iter().filter(Route::is_ours).collect())
+    }
+
+    /// Removes what was made, the last first, so that the locks go last.
+    fn undo(&mut self) -> Vec<NetlinkError> {
+        let mut failures = Vec::new();
+        while let Some(made) = self.made.pop() {
+            let undone = match &made {
+                Made::Rule(rule) => self.routing.remove_rule(rule),
+                Made::Route(route) => self.routing.remove_route(route),
+                Made::Interface => self.links.remove(self.spec.interface()),
+            };
+            failures.extend(undone.err());
+        }
+        failures
+    }
+}
