@@ -8,14 +8,18 @@ mod eventually;
 pub mod fixtures;
 pub mod leak;
 mod net_namespace;
+mod packet_capture;
 mod tap;
 mod test_home;
 pub mod tiny_guest;
+mod traffic;
 pub mod vsock_program;
 
 pub use eventually::eventually;
 pub use leak::HostSnapshot;
 pub use net_namespace::NetNamespace;
+pub use packet_capture::PacketCapture;
 pub use tap::Tap;
 pub use test_home::TestHome;
 pub use tiny_guest::TinyGuest;
+pub use traffic::{Traffic, World};

@@ -29,14 +29,13 @@ impl PolicyRouting {
         Ok(answers.iter().filter_map(Rule::read).collect())
     }
 
-    /// The default routes of a table, whoever made them.
-    pub(crate) fn default_routes(&mut self, table: u32) -> Result<Vec<Route>, NetlinkError> {
+    /// The default routes of all tables, whoever made them.
+    pub(crate) fn default_routes(&mut self) -> Result<Vec<Route>, NetlinkError> {
         let mut header = [0; route::HEADER];
         header[0] = AF_INET;
         let request = Request::new(route::RTM_GETROUTE, 0, &header);
         let answers = self.socket.dump("list", "routes", &request)?;
-        let routes = answers.iter().filter_map(Route::read);
-        Ok(routes.filter(|route| route.table == table).collect())
+        Ok(answers.iter().filter_map(Route::read).collect())
     }
 
     /// Adds a rule. False when there was one like it.

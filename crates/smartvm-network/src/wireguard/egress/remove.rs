@@ -77,14 +77,11 @@ impl Removal<'_> {
             .unwrap_or_default()
             .into_iter()
             .partition(|rule| rule.is_from(egress.subnet));
+        // A table that no rule names any more was left by a removal that did not come to its end.
         let used_by_others: Vec<u32> = others.iter().filter_map(Rule::egress_table).collect();
-        let tables = ours.iter().filter_map(Rule::egress_table);
-        let mut routes = Vec::new();
-        for table in tables.filter(|table| !used_by_others.contains(table)) {
-            let listed = self.routing.default_routes(table);
-            routes.extend(self.keep(listed).unwrap_or_default());
-        }
-        routes.retain(Route::is_ours);
+        let listed = self.routing.default_routes();
+        let mut routes = self.keep(listed).unwrap_or_default();
+        routes.retain(|route| route.is_ours() && !used_by_others.contains(&route.table));
         let (locks, ways): (Vec<Route>, Vec<Route>) =
             routes.into_iter().partition(|route| route.kind == RouteKind::Unreachable);
 

@@ -95,7 +95,8 @@ impl SetUp<'_> {
         rules: &[Rule],
     ) -> Result<Vec<Route>, SetUpProblem> {
         let table = self.plan.table;
-        let routes = self.kernel(|it| it.routing.default_routes(table))?;
+        let mut routes = self.kernel(|it| it.routing.default_routes())?;
+        routes.retain(|route| route.table == table);
         let shared = rules
             .iter()
             .any(|rule| rule.egress_table() == Some(table) && !rule.is_from(self.plan.subnet));
@@ -230,23 +231,18 @@ impl SetUp<'_> {
     fn remove_stale(&mut self, rules: &[Rule]) -> Result<(), NetlinkError> {
         let wanted = self.plan.rules();
         let ours = |rule: &&Rule| rule.is_from(self.plan.subnet);
-        let others = rules.iter().filter(|rule| !ours(rule)).filter_map(Rule::egress_table);
-        let mut used: Vec<u32> = others.collect();
-        if !self.plan.fail_closed && !used.contains(&self.plan.table) {
-            let lock = Route::lock(self.plan.table);
-            if self.routing.default_routes(self.plan.table)?.contains(&lock) {
-                (self.before)(Step::RemoveRoute)?;
-                self.routing.remove_route(&lock)?;
-            }
-        }
-        used.push(self.plan.table);
         let stale: Vec<Rule> =
             rules.iter().filter(ours).filter(|rule| !wanted.contains(rule)).copied().collect();
-        for rule in stale {
+        for rule in &stale {
             (self.before)(Step::RemoveRule)?;
-            self.routing.remove_rule(&rule)?;
-            let table = rule.egress_table().filter(|table| !used.contains(table));
-            for route in self.routes_of(table)? {
+            self.routing.remove_rule(rule)?;
+        }
+        let others = rules.iter().filter(|rule| !ours(rule)).filter_map(Rule::egress_table);
+        let used_by_others: Vec<u32> = others.collect();
+        for route in self.routing.default_routes()? {
+            let is_wanted = route.table == self.plan.table
+                && (self.plan.fail_closed || route.kind != RouteKind::Unreachable);
+            if route.is_ours() && !is_wanted && !used_by_others.contains(&route.table) {
                 (self.before)(Step::RemoveRoute)?;
                 self.routing.remove_route(&route)?;
             }
@@ -260,13 +256,6 @@ impl SetUp<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Our default routes of a table.
-    fn routes_of(&mut self, table: Option<u32>) -> Result<Vec<Route>, NetlinkError> {
-        let Some(table) = table else { return Ok(Vec::new()) };
-        let routes = self.routing.default_routes(table)?;
-        Ok(routes.into_iter().filter(Route::is_ours).collect())
     }
 
     /// Removes what was made, the last first, so that the locks go last.

@@ -64,10 +64,9 @@ pub(super) fn report(egress: &WireGuardEgress) -> Result<Option<WireGuardReport>
     let rules: Vec<Rule> =
         routing.rules()?.into_iter().filter(|rule| rule.is_from(egress.subnet)).collect();
     let route_table = rules.iter().find_map(Rule::egress_table);
-    let routes = route_table.map(|table| routing.default_routes(table)).transpose()?;
-    let leads_to = routes.unwrap_or_default().iter().find_map(|route| match route.kind {
-        RouteKind::Link(link) => Some(link),
-        RouteKind::Unreachable | RouteKind::Other(_) => None,
+    let leads_to = routing.default_routes()?.iter().find_map(|route| match route.kind {
+        RouteKind::Link(link) if Some(route.table) == route_table => Some(link),
+        RouteKind::Link(_) | RouteKind::Unreachable | RouteKind::Other(_) => None,
     });
     let link = match leads_to {
         Some(index) => links.all()?.into_iter().find(|link| link.index == index),
