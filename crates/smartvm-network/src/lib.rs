@@ -3,6 +3,8 @@
 //! * [`netlink`] is the one socket and the one codec that everything here speaks through,
 //! * [`names`] says what everything on the host is called,
 //! * [`link`] makes bridges and TAPs, with addresses,
+//! * [`policy`] says what guests may do, and becomes rules,
+//! * [`nft`] puts rules in force,
 //! * [`InterfaceName`], [`Subnet`], [`MacAddress`] are values that cannot be wrong.
 //!
 //! All calls block, for the time that the kernel needs, and act in the network namespace of the
@@ -13,6 +15,8 @@ pub mod link;
 mod mac_address;
 pub mod names;
 pub mod netlink;
+pub mod nft;
+pub mod policy;
 mod subnet;
 
 pub use interface_name::{InterfaceName, InvalidInterfaceName};
