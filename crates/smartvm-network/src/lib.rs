@@ -3,6 +3,8 @@
 //! * [`netlink`] is the one socket and the one codec that everything here speaks through,
 //! * [`names`] says what everything on the host is called,
 //! * [`link`] makes bridges and TAPs, with addresses,
+//! * [`policy`] says what guests may do, and becomes rules,
+//! * [`nft`] puts rules in force,
 //! * [`WireGuardEgress`] makes a WireGuard interface the only way out, with [`routing`]'s rules and routes,
 //! * [`InterfaceName`], [`Subnet`], [`MacAddress`] are values that cannot be wrong.
 //!
@@ -14,6 +16,8 @@ pub mod link;
 mod mac_address;
 pub mod names;
 pub mod netlink;
+pub mod nft;
+pub mod policy;
 pub mod routing;
 mod subnet;
 pub mod wireguard;

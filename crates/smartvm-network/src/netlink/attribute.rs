@@ -137,6 +137,12 @@ impl<'a> Attributes<'a> {
         Self { rest: bytes }
     }
 
+    /// Whether the next attribute says of itself that it holds others.
+    #[must_use]
+    pub fn next_is_nested(&self) -> bool {
+        self.rest.get(2..4).is_some_and(|it| u16::from_ne_bytes([it[0], it[1]]) & NESTED != 0)
+    }
+
     /// The value of the first attribute of a kind.
     #[must_use]
     pub fn find(mut self, kind: u16) -> Option<&'a [u8]> {
