@@ -1,8 +1,9 @@
 //! A network namespace for a test.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::panic::resume_unwind;
-use std::process::{Command, Output};
+use std::os::unix::process::CommandExt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::{Child, Command, Output, abort};
 use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
@@ -47,6 +48,31 @@ impl NetNamespace {
             });
             done.join().unwrap_or_else(|panic| resume_unwind(panic))
         })
+    }
+
+    /// Runs `work` in a process of its own in the namespace, which then becomes `sleep` until it is
+    /// ended. So `work` can end its process as a kill -9 would, or its process can be ended later.
+    ///
+    /// # Panics
+    /// When the host does not let us. A panic of `work` ends its process alone.
+    #[must_use]
+    pub fn run_apart(&self, mut work: impl FnMut() + Send + Sync + 'static) -> Child {
+        let mut command = Command::new("sleep");
+        command.arg("3600");
+        let work = move || {
+            // A panic must not go on into what was the test's own code.
+            if catch_unwind(AssertUnwindSafe(&mut work)).is_err() {
+                abort();
+            }
+            Ok(())
+        };
+        #[expect(unsafe_code, reason = "code between fork and exec")]
+        // SAFETY: the new process has this thread alone and a memory of its own. `work` allocates, which
+        // the C library allows there; it does not rely on other threads.
+        unsafe {
+            command.pre_exec(work);
+        }
+        self.run(move || command.spawn()).expect("a test host has `sleep`")
     }
 
     /// Moves the calling thread into the namespace for good, and what it starts.

@@ -40,13 +40,14 @@ struct Worker {
 }
 
 impl World {
-    /// Begins to answer in a namespace, on all its addresses, under a name.
+    /// Begins to answer at an address of a namespace, under a name.
     ///
     /// # Panics
     /// When the host does not let us.
     #[must_use]
-    pub fn start(namespace: &NetNamespace, name: &str) -> Self {
-        let socket = bind(namespace, (Ipv4Addr::UNSPECIFIED, PORT).into());
+    pub fn start(namespace: &NetNamespace, address: Ipv4Addr, name: &str) -> Self {
+        // Bound to it, so that answers come from where the call went to.
+        let socket = bind(namespace, (address, PORT).into());
         let name = name.to_owned();
         let worker = Worker::start(move |stop| {
             let mut buffer = [0; 2048];

@@ -1,7 +1,7 @@
 //! Real Linux guests: a distribution's kernel, imported, on root file systems of busybox.
 //!
 //! Covers: kernel import, our init with ext4 and squashfs roots, userspace, pause and resume, gentle
-//! stops, panics, power-off, devices, jails, snapshots, the doctor's word. Runs
+//! stops, panics, power-off, devices, jails, snapshots, the doctor's word; and WireGuard, with a stand-in. Runs
 //! where KVM runs Linux guests: on this machine if it can, else in the lab.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
@@ -14,3 +14,4 @@ mod doctor;
 mod guest;
 mod jail;
 mod snapshots;
+mod wireguard;

@@ -28,8 +28,8 @@ const AF_INET: u8 = 2;
 /// The kernel's name for links of this kind.
 pub(super) const KIND: &str = "wireguard";
 
-/// What a tunnel's packet may be long when nothing is configured: 1500 less 80 for the tunnel's own.
-const DEFAULT_MTU: u16 = 1420;
+/// How long a tunnel's packet may be when nothing is configured: 1500 less 80 for the tunnel's own.
+pub(super) const DEFAULT_MTU: u16 = 1420;
 
 /// Changes to the links of WireGuard.
 #[derive(Debug)]
@@ -55,13 +55,8 @@ impl WireGuardLinks {
         self.socket.request("make WireGuard interface", name.as_str(), &request)
     }
 
-    pub(super) fn set_mtu(
-        &mut self,
-        name: &InterfaceName,
-        mtu: Option<u16>,
-    ) -> Result<(), NetlinkError> {
+    pub(super) fn set_mtu(&mut self, name: &InterfaceName, mtu: u16) -> Result<(), NetlinkError> {
         let mut request = Request::new(RTM_SETLINK, 0, &[0; 16]);
-        let mtu = mtu.unwrap_or(DEFAULT_MTU);
         request.attributes().text(IFLA_IFNAME, name.as_str()).u32(IFLA_MTU, mtu.into());
         self.socket.request("set the MTU of", name.as_str(), &request)
     }

@@ -32,9 +32,9 @@ fn all_that_leaves_the_subnet_goes_through_the_interface_and_then_again_does_not
 fn the_host_still_answers_its_guests() {
     let world = World::new();
     world.host.run(|| egress().ensure(&existing()).unwrap());
-    let _gateway = smartvm_testkit::World::start(&world.host, "gateway");
-    let calls =
-        smartvm_testkit::Traffic::start(&world.guest, "172.30.0.1".parse().unwrap(), "hello");
+    let gateway = std::net::Ipv4Addr::new(172, 30, 0, 1);
+    let _answers = smartvm_testkit::World::start(&world.host, gateway, "gateway");
+    let calls = smartvm_testkit::Traffic::start(&world.guest, gateway, "hello");
     calls.expect_answer("gateway", DEADLINE);
 }
 

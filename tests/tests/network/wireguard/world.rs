@@ -45,7 +45,8 @@ impl World {
         }
         host.ip("route add default via 192.0.2.2");
         host.command("sysctl -qw net.ipv4.ip_forward=1");
-        let answers = [Answers::start(&internet, "internet"), Answers::start(&peer, "peer")];
+        let answers =
+            [Answers::start(&internet, WORLD, "internet"), Answers::start(&peer, WORLD, "peer")];
         Self { host, guest, internet, peer, _answers: answers }
     }
 

@@ -8,7 +8,7 @@ use crate::routing::{PolicyRouting, Route, RouteKind, RoutingPlan, Rule};
 use crate::wireguard::config::WireGuardConfig;
 use crate::wireguard::device::WireGuardSocket;
 use crate::wireguard::digest::digest;
-use crate::wireguard::interface::{WireGuardLinks, endpoints};
+use crate::wireguard::interface::{DEFAULT_MTU, WireGuardLinks, endpoints};
 use crate::wireguard::spec::WireGuardSpec;
 use crate::{InterfaceName, names};
 
@@ -166,8 +166,11 @@ impl SetUp<'_> {
                 WireGuardSocket::open()?.configure(&name, config, &endpoints)?;
             }
             it.set_addresses(&mut own, link.index, config)?;
-            (it.before)(Step::SetMtu)?;
-            own.set_mtu(&name, config.mtu)?;
+            let mtu = config.mtu.unwrap_or(DEFAULT_MTU);
+            if link.mtu != u32::from(mtu) {
+                (it.before)(Step::SetMtu)?;
+                own.set_mtu(&name, mtu)?;
+            }
             if !link.up {
                 (it.before)(Step::BringUp)?;
                 it.links.set_up(&name, true)?;
