@@ -5,6 +5,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod egress;
+mod isolation;
+mod lifecycle;
 mod links;
+mod publishing;
 mod rules;
+mod spoofing;
 mod wireguard;
+mod world;

@@ -208,6 +208,13 @@ impl NetworkRules {
                     Rule::drop([]),
                 ],
             ),
+            // What the host would say by a TAP itself, past the bridge: of IPv6, most of all.
+            base(
+                "from_host",
+                Hook::Output,
+                EARLY,
+                vec![Rule::drop([Match::GroupOut { group, not: false }])],
+            ),
             self.nat("outward", Hook::Postrouting, SOURCE_NAT, vec![self.masquerade()]),
             self.nat("publish", Hook::Prerouting, DESTINATION_NAT, {
                 let not_inside = Match::InterfaceIn { name: bridge.clone(), not: true };
