@@ -72,7 +72,7 @@ impl Network {
     /// rules know it. A guest that speaks before they do is not heard.
     ///
     /// # Errors
-    /// `IP_EXHAUSTED`, `IP_IN_USE`, `PORT_IN_USE`, `INTERFACE_EXISTS`, and what the kernel refuses.
+    /// `WIREGUARD_SETUP_FAILED`, `IP_EXHAUSTED`, `IP_IN_USE`, `PORT_IN_USE`, `INTERFACE_EXISTS`, and what the kernel refuses.
     /// What was made is then gone again.
     pub fn attach(&self, guest: &AttachGuest) -> Result<Attachment, AttachError> {
         let mut kernel = self.kernel();
@@ -84,6 +84,10 @@ impl Network {
         }
         let no_bridge = || AttachError::NoBridge { bridge: self.bridge.clone() };
         let network = locked.state().record()?.ok_or_else(no_bridge)?;
+        if let Some(wireguard) = &self.wireguard {
+            // It may have gone since the network was made.
+            super::open::ensure_wireguard(&network, wireguard, &self.on_step)?;
+        }
         self.attach_step(guest, "lease address")?;
         let address = locked.lease(self.subnet, &tap, guest.address)?;
         let default_mac = || names::mac(&self.bridge, &guest.scope, &guest.vm, &guest.iface);

@@ -7,6 +7,7 @@ use crate::link::MakeTapError;
 use crate::netlink::NetlinkError;
 use crate::nft::NotInForce;
 use crate::state::{LeaseError, PortConflict, StateError};
+use crate::wireguard::SetUpWireGuardError;
 
 /// An interface that could not be made. What was made of it until then is gone again.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,9 @@ pub enum AttachError {
     /// The kernel refused.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
+    /// There is no way out through WireGuard any more.
+    #[error(transparent)]
+    WireGuard(#[from] SetUpWireGuardError),
     /// The rules are not as they were made.
     #[error(transparent)]
     NotInForce(#[from] NotInForce),
@@ -69,6 +73,7 @@ impl AttachError {
             Self::Port(error) => error.code(),
             Self::Tap(error) => error.code(),
             Self::Netlink(error) => error.code(),
+            Self::WireGuard(error) => error.code(),
             Self::NotInForce(error) => error.code(),
             Self::State(error) => error.code(),
             Self::Step { .. } => "NETWORK_FAILED",
@@ -89,6 +94,7 @@ impl AttachError {
             Self::Port(error) => error.hint(),
             Self::Tap(error) => error.hint(),
             Self::Netlink(error) => error.hint(),
+            Self::WireGuard(error) => error.hint(),
             Self::NotInForce(error) => error.hint(),
             Self::State(error) => error.hint(),
             Self::Step { .. } => None,

@@ -8,6 +8,7 @@ use crate::netlink::NetlinkError;
 use crate::nft::{Change, Family, Nftables};
 use crate::policy::{EgressPolicy, GuestRules};
 use crate::state::{GuestRecord, HostState, Locked, StateError};
+use crate::wireguard::RemoveWireGuardError;
 use crate::{InterfaceName, names};
 
 /// Something of an interface or of a network that could not be removed. The next sweep tries again.
@@ -17,6 +18,9 @@ pub enum DetachError {
     /// The kernel refused.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
+    /// What was made for WireGuard is not gone.
+    #[error(transparent)]
+    WireGuard(#[from] RemoveWireGuardError),
     /// The files that say what exists cannot be read or written.
     #[error(transparent)]
     State(#[from] StateError),
@@ -36,6 +40,7 @@ impl DetachError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Netlink(error) => error.code(),
+            Self::WireGuard(error) => error.code(),
             Self::State(error) => error.code(),
             Self::Step { .. } => "NETWORK_FAILED",
         }
@@ -46,6 +51,7 @@ impl DetachError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Netlink(error) => error.hint(),
+            Self::WireGuard(_) => None,
             Self::State(error) => error.hint(),
             Self::Step { .. } => None,
         }

@@ -10,7 +10,7 @@ use crate::link::Links;
 use crate::netlink::NetlinkError;
 use crate::nft::Nftables;
 use crate::state::{HostState, InUse, NetworkState};
-use crate::{InterfaceName, Subnet};
+use crate::{InterfaceName, Subnet, WireGuardSpec};
 
 /// A network of the host that this process uses. Others may use it as well.
 ///
@@ -28,6 +28,7 @@ pub struct Network {
     pub(super) host: HostState,
     pub(super) state: NetworkState,
     pub(super) on_step: StepHook,
+    pub(super) wireguard: Option<WireGuardSpec>,
     pub(super) kernel: Mutex<Kernel>,
     /// Held, not read: keeps the network from being taken down.
     pub(super) in_use: InUse,
@@ -63,7 +64,7 @@ impl Network {
     /// # Errors
     /// `SUBNET_IN_USE` when a route of the host meets the subnet, `BRIDGE_UNUSABLE` when the bridge
     /// is somebody else's and has not the gateway's address, `NETWORK_DIFFERS` when VMs use the
-    /// network with other settings, and what the kernel refuses. What was made is then gone again.
+    /// network with other settings, `WIREGUARD_SETUP_FAILED`, and what the kernel refuses. What was made is then gone again.
     pub fn open(options: &NetworkOptions) -> Result<Self, OpenNetworkError> {
         super::open::open(options)
     }

@@ -5,11 +5,14 @@ use std::sync::Mutex;
 use super::handle::{Kernel, Network};
 use super::open_error::{OpenNetworkError, no_gateway};
 use super::options::NetworkOptions;
+use super::step::StepHook;
 use super::take_down;
 use crate::link::{FoundLink, FoundRoute, LinkKind, Links};
+use crate::netlink::NetlinkError;
 use crate::nft::Verified;
 use crate::state::{HostState, Locked, NetworkRecord, NetworkState};
-use crate::{Subnet, names};
+use crate::wireguard::SetUpWireGuardError;
+use crate::{Subnet, WireGuardSpec, names};
 
 pub(super) fn open(options: &NetworkOptions) -> Result<Network, OpenNetworkError> {
     let host = HostState::open(&options.state_dir)?;
@@ -37,6 +40,7 @@ pub(super) fn open(options: &NetworkOptions) -> Result<Network, OpenNetworkError
         host,
         state,
         on_step: options.on_step.clone(),
+        wireguard: options.wireguard.clone(),
         kernel: Mutex::new(kernel),
         in_use,
     })
@@ -98,12 +102,27 @@ fn make(
         kernel.nftables.replace(&rules)?;
         kernel.nftables.verify(&rules, Verified::Rules)?;
     }
+    if let Some(wireguard) = &options.wireguard {
+        ensure_wireguard(&record, wireguard, &options.on_step)?;
+    }
     if ours {
         make_bridge(options, &mut kernel.links, &step)?;
     }
     step("turn on forwarding")?;
     host.need_forwarding(bridge)?;
     Ok(())
+}
+
+/// Makes the way out through WireGuard, when the rules that close all others are in force.
+pub(super) fn ensure_wireguard(
+    record: &NetworkRecord,
+    wireguard: &WireGuardSpec,
+    on_step: &StepHook,
+) -> Result<(), SetUpWireGuardError> {
+    record.wireguard_egress().ensure_stepwise(wireguard, &mut |step| {
+        let failed = |source| NetlinkError::new(step.name(), "as planned", source);
+        on_step.reach(step.name()).map_err(failed)
+    })
 }
 
 /// Brings our bridge to what it should be, from wherever a process that was killed left it.
@@ -203,6 +222,8 @@ fn compare(before: &NetworkRecord, options: &NetworkOptions) -> Result<(), OpenN
         "firewall"
     } else if before.only_out_of != wanted.only_out_of {
         "egress interface"
+    } else if before.wireguard != wanted.wireguard {
+        "WireGuard"
     } else if before.mtu != wanted.mtu {
         "MTU"
     } else {

@@ -7,6 +7,7 @@ use super::detach::DetachError;
 use crate::netlink::NetlinkError;
 use crate::nft::NotInForce;
 use crate::state::StateError;
+use crate::wireguard::SetUpWireGuardError;
 use crate::{InterfaceName, Subnet};
 
 /// A network that could not be made. What was made of it until then is gone again.
@@ -50,6 +51,9 @@ pub enum OpenNetworkError {
     /// The kernel refused.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
+    /// There is no way out through WireGuard.
+    #[error(transparent)]
+    WireGuard(#[from] SetUpWireGuardError),
     /// The rules are not as they were made.
     #[error(transparent)]
     NotInForce(#[from] NotInForce),
@@ -80,6 +84,7 @@ impl OpenNetworkError {
             Self::NotABridge { .. } | Self::BridgeUnfit { .. } => "BRIDGE_UNUSABLE",
             Self::Differs { .. } => "NETWORK_DIFFERS",
             Self::Netlink(error) => error.code(),
+            Self::WireGuard(error) => error.code(),
             Self::NotInForce(error) => error.code(),
             Self::State(error) => error.code(),
             Self::Undo(error) => error.code(),
@@ -108,6 +113,7 @@ impl OpenNetworkError {
                 .to_owned(),
             ),
             Self::Netlink(error) => error.hint(),
+            Self::WireGuard(error) => error.hint(),
             Self::NotInForce(error) => error.hint(),
             Self::State(error) => error.hint(),
             Self::Undo(error) => error.hint(),

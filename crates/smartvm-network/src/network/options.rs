@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::step::StepHook;
 use crate::policy::{EgressPolicy, Isolation};
 use crate::state::NetworkRecord;
-use crate::{InterfaceName, Subnet};
+use crate::wireguard::WireGuardRecord;
+use crate::{InterfaceName, Subnet, WireGuardSpec};
 
 /// What a network is to be. The default is closed, but for connections to beyond the host.
 #[derive(Debug, Clone)]
@@ -20,6 +21,9 @@ pub struct NetworkOptions {
     pub egress: EgressPolicy,
     /// The only link by which guests' packets may leave the host; by default any.
     pub only_out_of: Option<InterfaceName>,
+    /// The WireGuard interface that all that leaves the subnet goes through; by default none. One that
+    /// fails closed is the only link by which guests' packets may leave.
+    pub wireguard: Option<WireGuardSpec>,
     /// The largest packet on bridge and TAPs, in bytes; by default the kernel's choice, 1500.
     pub mtu: Option<u32>,
     /// Where it is written down what exists; by default `/run/smartvm/net`, for the whole host.
@@ -34,13 +38,17 @@ impl NetworkOptions {
     pub const STATE_DIR: &str = "/run/smartvm/net";
 
     pub(super) fn record(&self, bridge_is_ours: bool) -> NetworkRecord {
+        let wireguard = self.wireguard.as_ref().and_then(WireGuardRecord::of);
+        let closed = wireguard.as_ref().filter(|wireguard| wireguard.fail_closed);
+        let only_out_of = closed.map(|wireguard| wireguard.interface.clone());
         NetworkRecord {
             schema_version: 1,
             bridge: self.bridge.clone(),
             subnet: self.subnet,
             isolation: self.isolation.clone(),
             egress: self.egress.clone(),
-            only_out_of: self.only_out_of.clone(),
+            only_out_of: only_out_of.or_else(|| self.only_out_of.clone()),
+            wireguard,
             mtu: self.mtu,
             bridge_is_ours,
         }
@@ -55,6 +63,7 @@ impl Default for NetworkOptions {
             isolation: Isolation::default(),
             egress: EgressPolicy::default(),
             only_out_of: None,
+            wireguard: None,
             mtu: None,
             state_dir: Self::STATE_DIR.into(),
             on_step: StepHook::default(),

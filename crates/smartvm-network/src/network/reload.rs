@@ -10,8 +10,8 @@ use crate::state::{GuestRecord, HostState, Locked, NetworkRecord, NetworkState, 
 
 impl Network {
     /// Puts the rules of a network in force again, whole and in one transaction, from what is
-    /// written down; as after another program has removed all rules. Returns whether there is such
-    /// a network.
+    /// written down; as after another program has removed all rules. So are the routes to its WireGuard
+    /// interface. Returns whether there is such a network.
     ///
     /// # Errors
     /// What the kernel refuses, or does not do as it was told.
@@ -27,6 +27,9 @@ impl Network {
         let rules = ruleset(&record, &locked)?;
         kernel.nftables.replace(&rules)?;
         kernel.nftables.verify(&rules, Verified::Everything)?;
+        if let Some(wireguard) = &record.wireguard {
+            record.wireguard_egress().restore(wireguard)?;
+        }
         host.need_forwarding(network)?;
         Ok(true)
     }

@@ -10,6 +10,7 @@ use crate::InterfaceName;
 use crate::nft::{Family, RuleCounter, Ruleset, Verified};
 use crate::policy::{EgressPolicy, GuestRules};
 use crate::state::{GuestRecord, HostState, NetworkRecord, NetworkState, owner_lives};
+use crate::wireguard::WireGuardReport;
 
 /// A network, as it was at one moment.
 #[derive(Debug, Clone, Serialize)]
@@ -29,6 +30,9 @@ pub struct NetworkReport {
     pub rules_problem: Option<String>,
     /// Whether the bridge exists and is up.
     pub bridge_up: bool,
+    /// Its way out through WireGuard, as far as there is one now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wireguard_state: Option<WireGuardReport>,
     /// Rules that have refused something, or let it in, by where they stand.
     pub refused: Vec<RefusedReport>,
 }
@@ -112,6 +116,9 @@ impl NetworkReport {
             }
         }
         let bridge_up = kernel.links.find(&network.bridge)?.is_some_and(|link| link.up);
+        let wireguard = network.wireguard.as_ref();
+        let wireguard_state = wireguard.map(|_| network.wireguard_egress().report()).transpose()?;
+        let wireguard_state = wireguard_state.flatten();
         let is_ownerless = |guest: &&GuestRecord| !owner_lives(&guest.owner).unwrap_or(true);
         let ownerless = guests.iter().filter(is_ownerless).map(|guest| guest.tap.clone());
         Ok(Self {
@@ -119,6 +126,7 @@ impl NetworkReport {
             rules_in_force: problem.is_none(),
             rules_problem: problem.map(|error| error.to_string()),
             bridge_up,
+            wireguard_state,
             refused,
             guests,
             network,

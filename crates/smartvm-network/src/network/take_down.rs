@@ -57,5 +57,8 @@ pub(super) fn parts(
     {
         kernel.links.remove(network)?;
     }
+    if record.wireguard.is_some() {
+        record.wireguard_egress().remove()?;
+    }
     Ok(kernel.nftables.remove(&names::table(network), &NetworkRules::FAMILIES)?)
 }

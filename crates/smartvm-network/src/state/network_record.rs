@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{EgressPolicy, Isolation, NetworkRules};
-use crate::{InterfaceName, Subnet};
+use crate::wireguard::WireGuardRecord;
+use crate::{InterfaceName, Subnet, WireGuardEgress};
 
 /// A network, as it is written down before it is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct NetworkRecord {
     /// The only link by which guests' packets may leave; none for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only_out_of: Option<InterfaceName>,
+    /// The WireGuard interface that all of that goes through; none without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wireguard: Option<WireGuardRecord>,
     /// The largest packet on its links; none for the kernel's choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
@@ -30,6 +34,12 @@ pub struct NetworkRecord {
 }
 
 impl NetworkRecord {
+    /// Its way out through WireGuard, whether or not there is one.
+    #[must_use]
+    pub fn wireguard_egress(&self) -> WireGuardEgress {
+        WireGuardEgress::new(self.bridge.clone(), self.subnet)
+    }
+
     /// Its rules.
     #[must_use]
     pub fn rules(&self) -> NetworkRules {

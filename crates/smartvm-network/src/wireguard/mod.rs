@@ -12,6 +12,7 @@ mod endpoint;
 mod interface;
 mod key;
 mod options;
+mod record;
 mod spec;
 
 pub use config::{
@@ -24,4 +25,5 @@ pub use egress::{
 pub use endpoint::Endpoint;
 pub use key::{ParseKeyError, PublicKey, SecretKey};
 pub use options::{WireGuardOptions, WireGuardText};
+pub use record::WireGuardRecord;
 pub use spec::{DEFAULT_INTERFACE, DEFAULT_ROUTE_TABLE, InvalidWireGuard, WireGuardSpec};

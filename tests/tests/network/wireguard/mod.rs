@@ -5,5 +5,6 @@
 
 mod faults;
 mod locks;
+mod network;
 mod set_up;
 mod world;

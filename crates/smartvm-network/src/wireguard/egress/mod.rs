@@ -20,6 +20,8 @@ pub use set_up_error::SetUpWireGuardError;
 pub use status::{WireGuardPeerReport, WireGuardReport};
 pub use step::WireGuardStep;
 
+use self::set_up::Wanted;
+use super::record::WireGuardRecord;
 use super::spec::WireGuardSpec;
 use crate::link::{FoundLink, LinkKind};
 use crate::netlink::NetlinkError;
@@ -45,6 +47,7 @@ impl WireGuardEgress {
 
     /// Makes it so that all that leaves the subnet goes through the interface; to be so already is
     /// success. A managed interface of this network that has another configuration gets the new one.
+    /// Where not all traffic is to take this way, nothing is done.
     ///
     /// Blocks, and longer where an endpoint's name must be looked up. Packets of the host itself, and
     /// those that are not from the subnet, go where they went before.
@@ -70,7 +73,18 @@ impl WireGuardEgress {
         spec: &WireGuardSpec,
         before: &mut dyn FnMut(WireGuardStep) -> Result<(), NetlinkError>,
     ) -> Result<(), SetUpWireGuardError> {
-        set_up::set_up(self, spec, before)
+        let record = WireGuardRecord::of(spec);
+        let Some(record) = record else { return Ok(()) };
+        set_up::set_up(self, &Wanted { record: &record, config: spec.managed() }, before)
+    }
+
+    /// The same from what is written down, which has no keys: rules and routes are put back, and a
+    /// managed interface is brought up, but cannot be made.
+    ///
+    /// # Errors
+    /// As [`ensure`](Self::ensure), and when the managed interface is gone or has another configuration.
+    pub fn restore(&self, record: &WireGuardRecord) -> Result<(), SetUpWireGuardError> {
+        set_up::set_up(self, &Wanted { record, config: None }, &mut |_| Ok(()))
     }
 
     /// Removes all that [`ensure`](Self::ensure) made, in whatever process that was; to be gone already

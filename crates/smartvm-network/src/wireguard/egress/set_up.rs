@@ -7,9 +7,8 @@ use crate::netlink::NetlinkError;
 use crate::routing::{PolicyRouting, Route, RouteKind, RoutingPlan, Rule};
 use crate::wireguard::config::WireGuardConfig;
 use crate::wireguard::device::WireGuardSocket;
-use crate::wireguard::digest::digest;
 use crate::wireguard::interface::{DEFAULT_MTU, WireGuardLinks, endpoints};
-use crate::wireguard::spec::WireGuardSpec;
+use crate::wireguard::record::WireGuardRecord;
 use crate::{InterfaceName, names};
 
 /// What this set-up has made, and would have to remove again.
@@ -20,9 +19,16 @@ enum Made {
     Interface,
 }
 
+/// What is to be.
+pub(super) struct Wanted<'a> {
+    pub(super) record: &'a WireGuardRecord,
+    /// None when there is nothing to configure, or it is not known how: what is there must do then.
+    pub(super) config: Option<&'a WireGuardConfig>,
+}
+
 struct SetUp<'a> {
     egress: &'a WireGuardEgress,
-    spec: &'a WireGuardSpec,
+    wanted: &'a Wanted<'a>,
     plan: RoutingPlan,
     routing: PolicyRouting,
     links: Links,
@@ -32,20 +38,17 @@ struct SetUp<'a> {
 
 pub(super) fn set_up(
     egress: &WireGuardEgress,
-    spec: &WireGuardSpec,
+    wanted: &Wanted<'_>,
     before: &mut dyn FnMut(Step) -> Result<(), NetlinkError>,
 ) -> Result<(), SetUpWireGuardError> {
-    let name = spec.interface();
+    let WireGuardRecord { interface: name, route_table, fail_closed, .. } = wanted.record;
     let kernel = |source| SetUpProblem::Kernel { name: name.clone(), source };
     let open = || Ok((PolicyRouting::open()?, Links::open()?));
     let (routing, links) =
         open().map_err(|source| SetUpWireGuardError::new(kernel(source), Vec::new()))?;
-    let plan = RoutingPlan {
-        subnet: egress.subnet,
-        table: spec.route_table(),
-        fail_closed: spec.fails_closed(),
-    };
-    let mut set_up = SetUp { egress, spec, plan, routing, links, before, made: Vec::new() };
+    let plan =
+        RoutingPlan { subnet: egress.subnet, table: *route_table, fail_closed: *fail_closed };
+    let mut set_up = SetUp { egress, wanted, plan, routing, links, before, made: Vec::new() };
     set_up.perform().map_err(|problem| {
         let not_undone = set_up.undo();
         SetUpWireGuardError::new(problem, not_undone)
@@ -58,9 +61,10 @@ impl SetUp<'_> {
         let rules = self.kernel(|it| it.routing.rules())?;
         let table = self.examine_table(found.as_ref(), &rules)?;
         self.kernel(|it| it.make_locks(&rules, &table))?;
-        let link = match self.spec.managed() {
-            Some(config) => self.make_interface(config, found)?,
-            None => found.map_or(0, |link| link.index),
+        let link = match (self.wanted.config, found) {
+            (Some(config), found) => self.make_interface(config, found)?,
+            (None, Some(link)) => self.kernel(|it| it.bring_up(&link).map(|()| link.index))?,
+            (None, None) => unreachable!("what cannot be made was looked for first"),
         };
         self.kernel(|it| it.open_way(link, &table))?;
         self.kernel(|it| it.remove_stale(&rules))
@@ -70,19 +74,26 @@ impl SetUp<'_> {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, NetlinkError>,
     ) -> Result<T, SetUpProblem> {
-        let name = self.spec.interface().clone();
+        let name = self.name().clone();
         work(self).map_err(|source| SetUpProblem::Kernel { name, source })
     }
 
     /// The interface, if it is there and may be used.
     fn find(&mut self) -> Result<Option<FoundLink>, SetUpProblem> {
-        let name = self.spec.interface().clone();
+        let name = self.name().clone();
         let found = self.kernel(|it| it.links.find(&name))?;
-        match (&found, self.spec.managed()) {
-            (None, None) => Err(SetUpProblem::NoInterface { name }),
-            (Some(link), None) if !link.up => Err(SetUpProblem::Down { name }),
-            (Some(link), Some(_)) if !self.egress.made(link) => {
-                Err(SetUpProblem::NameTaken { name })
+        let Some(link) = &found else {
+            return match (&self.wanted.record.managed, self.wanted.config) {
+                (Some(_), Some(_)) => Ok(None),
+                (Some(_), None) => Err(SetUpProblem::NotConfigured { name }),
+                (None, _) => Err(SetUpProblem::NoInterface { name }),
+            };
+        };
+        match (&self.wanted.record.managed, self.wanted.config) {
+            (None, _) if !link.up => Err(SetUpProblem::Down { name }),
+            (Some(_), _) if !self.egress.made(link) => Err(SetUpProblem::NameTaken { name }),
+            (Some(digest), None) if !self.is_configured(link, digest) => {
+                Err(SetUpProblem::NotConfigured { name })
             }
             _ => Ok(found),
         }
@@ -112,7 +123,7 @@ impl SetUp<'_> {
             let all = self.kernel(|it| it.links.all())?;
             let through = all.into_iter().find(|known| Some(known.index) == link);
             let leads = through.map_or_else(
-                || format!("not through `{}`", self.spec.interface()),
+                || format!("not through `{}`", self.name()),
                 |through| format!("through `{}`", through.name),
             );
             return Err(SetUpProblem::ForeignRoute { table, leads });
@@ -144,10 +155,10 @@ impl SetUp<'_> {
         config: &WireGuardConfig,
         found: Option<FoundLink>,
     ) -> Result<u32, SetUpProblem> {
-        let name = self.spec.interface().clone();
-        let alias = names::wireguard_alias(&self.egress.network, &digest(config));
-        let is_configured =
-            found.as_ref().is_some_and(|link| link.alias.as_deref() == Some(alias.as_str()));
+        let name = self.name().clone();
+        let digest = self.wanted.record.managed.as_deref().unwrap_or_default();
+        let alias = names::wireguard_alias(&self.egress.network, digest);
+        let is_configured = found.as_ref().is_some_and(|link| self.is_configured(link, digest));
         let endpoints = if is_configured {
             Vec::new()
         } else {
@@ -171,10 +182,7 @@ impl SetUp<'_> {
                 (it.before)(Step::SetMtu)?;
                 own.set_mtu(&name, mtu)?;
             }
-            if !link.up {
-                (it.before)(Step::BringUp)?;
-                it.links.set_up(&name, true)?;
-            }
+            it.bring_up(&link)?;
             if !is_configured {
                 // Last: an interface with this name is known to be whole.
                 (it.before)(Step::MarkConfigured)?;
@@ -182,6 +190,24 @@ impl SetUp<'_> {
             }
             Ok(link.index)
         })
+    }
+
+    fn name(&self) -> &InterfaceName {
+        &self.wanted.record.interface
+    }
+
+    /// Whether a managed interface was configured to its end, and as that digest says.
+    fn is_configured(&self, link: &FoundLink, digest: &str) -> bool {
+        link.alias == Some(names::wireguard_alias(&self.egress.network, digest))
+    }
+
+    fn bring_up(&mut self, link: &FoundLink) -> Result<(), NetlinkError> {
+        if link.up {
+            return Ok(());
+        }
+        (self.before)(Step::BringUp)?;
+        let name = self.name().clone();
+        self.links.set_up(&name, true)
     }
 
     fn link(&mut self, name: &InterfaceName) -> Result<FoundLink, NetlinkError> {
@@ -251,7 +277,7 @@ impl SetUp<'_> {
             }
         }
         for link in self.links.of_group(names::wireguard_group(&self.egress.network))? {
-            let is_used = self.spec.managed().is_some() && link.is(self.spec.interface());
+            let is_used = self.wanted.record.managed.is_some() && link.is(self.name());
             let name = link.name.parse().ok().filter(|_| self.egress.made(&link) && !is_used);
             if let Some(name) = name {
                 (self.before)(Step::RemoveInterface)?;
@@ -268,7 +294,7 @@ impl SetUp<'_> {
             let undone = match &made {
                 Made::Rule(rule) => self.routing.remove_rule(rule),
                 Made::Route(route) => self.routing.remove_route(route),
-                Made::Interface => self.links.remove(self.spec.interface()),
+                Made::Interface => self.links.remove(&self.wanted.record.interface),
             };
             failures.extend(undone.err());
         }

@@ -21,6 +21,8 @@ pub(super) enum SetUpProblem {
     NameTaken { name: InterfaceName },
     #[error("there is no interface `{name}` to route the VMs through")]
     NoInterface { name: InterfaceName },
+    #[error("WireGuard interface `{name}` is gone, or has another configuration")]
+    NotConfigured { name: InterfaceName },
     #[error("the interface `{name}` is down, so nothing can be routed through it")]
     Down { name: InterfaceName },
     #[error("routing table {table} has a default route already, {leads}")]
@@ -69,6 +71,10 @@ impl SetUpWireGuardError {
             ),
             SetUpProblem::NoInterface { name } => {
                 format!("make it first, for instance with `wg-quick up {name}`")
+            }
+            SetUpProblem::NotConfigured { .. } => {
+                "its keys are not kept: start a VM with the configuration, which makes it again"
+                    .to_owned()
             }
             SetUpProblem::Down { name } => format!("bring it up: ip link set {name} up"),
             SetUpProblem::ForeignRoute { .. } => {

@@ -34,9 +34,11 @@ pub enum WireGuardStep {
     RemoveRule,
 }
 
-impl fmt::Display for WireGuardStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl WireGuardStep {
+    /// What is done, as a phrase.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::AddRule => "add a routing rule",
             Self::AddLockRoute => "add the route that refuses",
             Self::RemoveStaleRoute => "remove a stale route",
@@ -50,6 +52,12 @@ impl fmt::Display for WireGuardStep {
             Self::RemoveRoute => "remove a route",
             Self::RemoveInterface => "remove the interface",
             Self::RemoveRule => "remove a routing rule",
-        })
+        }
+    }
+}
+
+impl fmt::Display for WireGuardStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
