@@ -62,7 +62,8 @@ fn a_change_while_it_runs_cuts_what_is_no_longer_allowed_and_leaves_the_rest() {
     };
     let (long, short) = (Duration::from_secs(5), Duration::from_millis(400));
     assert!(talk(&mut kept, long) && talk(&mut cut, long));
-    let only_80 = r#"{"defaultAction":"deny","rules":[{"action":"allow","protocol":"tcp","ports":80}]}"#;
+    let only_80 =
+        r#"{"defaultAction":"deny","rules":[{"action":"allow","protocol":"tcp","ports":80}]}"#;
     let tap = &guest.attachment.tap;
     let set = |policy| world.host.run(|| network.set_guest_policy(tap, policy).unwrap());
     assert_eq!(set(Some(policy(only_80))), 1);

@@ -2,9 +2,7 @@
 
 use std::net::TcpListener;
 
-use super::world::{
-    HOST, HOST_OTHER, INTERNET, Server, World, no_tcp_from, tcp_from, udp_from,
-};
+use super::world::{HOST, HOST_OTHER, INTERNET, Server, World, no_tcp_from, tcp_from, udp_from};
 
 #[test]
 fn a_published_port_is_reached_from_outside_and_from_the_host() {
