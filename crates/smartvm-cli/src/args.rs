@@ -77,6 +77,9 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) firecracker: Option<PathBuf>,
+    /// Go on although this version of Firecracker has the known defect NAME; `*` is any
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) accept_defect: Vec<String>,
     /// Print data as JSON on stdout, and an error as JSON on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) jail_dir: Option<PathBuf>,
     /// The Firecracker that was asked for.
     pub(crate) firecracker: Option<PathBuf>,
+    /// The defects of Firecracker that are accepted.
+    pub(crate) accepted_defects: Vec<String>,
     /// `PATH`.
     pub(crate) path_var: Option<OsString>,
     /// `SMARTVM_AGENT`.
@@ -57,6 +59,7 @@ impl Settings {
             runtime_dir: absolute(global.runtime_dir.as_deref().unwrap_or(&defaults.runtime_dir))?,
             jail_dir: global.jail_dir.as_deref().map(absolute).transpose()?,
             firecracker: global.firecracker.as_deref().map(absolute).transpose()?,
+            accepted_defects: global.accept_defect.clone(),
             path_var: variable("PATH"),
             agent: variable("SMARTVM_AGENT").map(PathBuf::from),
         })
@@ -70,6 +73,7 @@ impl Settings {
             firecracker_binary_path: self.firecracker.clone(),
             path_var: self.path_var.clone(),
             chroot_base_dir: self.jail_dir.clone(),
+            accepted_defects: self.accepted_defects.clone(),
             ..SmartVmOptions::default()
         }
     }

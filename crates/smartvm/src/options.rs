@@ -54,6 +54,9 @@ pub struct SmartVmOptions {
     pub chroot_base_dir: Option<PathBuf>,
     /// The jailer. Default: the one beside Firecracker, else the one on [`path_var`](Self::path_var).
     pub jailer_binary_path: Option<PathBuf>,
+    /// The known defects of a Firecracker version that are accepted, such as `CVE-2026-5747`; `*` is
+    /// all of them. What another defect bites is refused with `FIRECRACKER_KNOWN_BAD`. Default: none.
+    pub accepted_defects: Vec<String>,
 }
 
 impl SmartVmOptions {
@@ -83,6 +86,7 @@ impl Default for SmartVmOptions {
             uid_range: UidRange::default(),
             chroot_base_dir: None,
             jailer_binary_path: None,
+            accepted_defects: Vec::new(),
         }
     }
 }

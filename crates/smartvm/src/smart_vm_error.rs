@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use smartvm_firecracker::capability::KnownBadError;
 use smartvm_firecracker::{
     ApiError, FlushMetricsError, LaunchError, OpenBinaryError, OpenBoundedFileError,
     ProbeVersionError, ProcessExit, ReadyError,
@@ -83,6 +84,9 @@ pub enum SmartVmError {
     /// Firecracker does not know what the configuration asks for.
     #[error(transparent)]
     TooOld(#[from] FirecrackerTooOld),
+    /// This version of Firecracker has a defect that matters to what was asked for.
+    #[error(transparent)]
+    KnownBad(#[from] KnownBadError),
     /// Firecracker could not be started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
@@ -191,6 +195,7 @@ impl SmartVmError {
             Self::MakeJail { source, .. } => source.code(),
             Self::Version(error) => error.code(),
             Self::TooOld(_) => "FIRECRACKER_TOO_OLD",
+            Self::KnownBad(error) => error.code(),
             Self::Launch(error) => error.code(),
             // The same to a caller, whichever step it died in.
             Self::Ready(ReadyError::Exited { .. }) => "VMM_EXITED",
@@ -232,6 +237,7 @@ impl SmartVmError {
                 "name a newer Firecracker with firecrackerBinaryPath, or leave the sections out"
                     .to_owned(),
             ),
+            Self::KnownBad(error) => error.hint(),
             Self::OutputFile(error) => error.hint(),
             Self::Metrics(error) => error.hint(),
             Self::Snapshot(error) => error.hint(),

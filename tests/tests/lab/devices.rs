@@ -4,11 +4,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::json;
 use smartvm::{
-    BalloonConfig, DriveConfig, EntropyConfig, MachineConfig, MmdsConfig, NetworkInterfaceConfig,
-    VmConfig, VsockConfig,
+    BalloonConfig, DriveConfig, DriveUpdate, EntropyConfig, MachineConfig, MmdsConfig,
+    NetworkInterfaceConfig, RateLimiterConfig, TokenBucketConfig, VmConfig, VsockConfig,
 };
 use smartvm_testkit::{Tap, fixtures, vsock_program};
 
@@ -25,6 +26,9 @@ token=$(request 'PUT /latest/api/token' 'X-metadata-token-ttl-seconds: 60' | tai
 request "GET $1" "X-metadata-token: $token" | tail -n 1
 "#;
 
+/// What the balloon takes, in MiB.
+const TAKEN_MIB: u32 = 64;
+
 /// A drive that holds an archive of these files.
 fn archive(dir: &Path, name: &str, files: &[(&str, Vec<u8>)]) -> PathBuf {
     let content = dir.join(format!("{name}.d"));
@@ -36,6 +40,13 @@ fn archive(dir: &Path, name: &str, files: &[(&str, Vec<u8>)]) -> PathBuf {
     let mut tar = Command::new("tar");
     tar.arg("--mode=755").arg("-cf").arg(&path).arg("-C").arg(&content).arg(".");
     assert!(tar.status().unwrap().success());
+    path
+}
+
+/// A file of so many equal bytes.
+fn filled(dir: &Path, name: &str, length: usize, byte: u8) -> PathBuf {
+    let path = dir.join(name);
+    fs_err::write(&path, vec![byte; length]).unwrap();
     path
 }
 
@@ -51,6 +62,11 @@ fn config(lab: &Lab, tap: &Tap) -> VmConfig {
         drive_id: "tools".into(),
         path_on_host: archive(lab.home.path(), "tools", &tools),
         is_read_only: Some(true),
+        ..DriveConfig::default()
+    });
+    config.drives.push(DriveConfig {
+        drive_id: "data".into(),
+        path_on_host: filled(lab.home.path(), "first", 1 << 20, b'1'),
         ..DriveConfig::default()
     });
     config.network_interfaces = vec![NetworkInterfaceConfig {
@@ -85,6 +101,8 @@ async fn a_guest_sees_its_devices() {
     entropy(&mut guest).await;
     network_and_metadata(&mut guest).await;
     vsock(&mut guest, &lab).await;
+    balloon(&mut guest).await;
+    drives(&mut guest, &lab).await;
 
     guest.vm.stop_within(DEADLINE).await.unwrap();
     guest.vm.cleanup().await.unwrap();
@@ -146,4 +164,66 @@ async fn vsock(guest: &mut Guest, lab: &Lab) {
     assert_eq!(said, "a call of the guest\n");
     let printed = guest.expect("called:42").await;
     assert!(printed.contains("an answer of the host"), "{printed}");
+}
+
+/// The number that follows `name` in what a command of the guest prints.
+async fn number(guest: &mut Guest, command: &str, name: &str) -> u64 {
+    let said = guest.run(command).await;
+    let after = said.split_once(name).map(|(_, after)| after.trim_start());
+    let digits = after.and_then(|after| after.split(|c: char| !c.is_ascii_digit()).next());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("no {name}: {said}"))
+}
+
+async fn memory_kib(guest: &mut Guest) -> u64 {
+    number(guest, "grep MemTotal: /proc/meminfo", "MemTotal:").await
+}
+
+/// The guest has less of its own while the balloon is large, and reports what it has.
+async fn balloon(guest: &mut Guest) {
+    let whole = memory_kib(guest).await;
+    guest.vm.update_balloon(TAKEN_MIB).await.unwrap();
+    within(DEADLINE, async {
+        while guest.vm.balloon_statistics().await.unwrap().actual_mib != TAKEN_MIB {
+            guest.run("true").await;
+        }
+    })
+    .await;
+    assert_eq!(memory_kib(guest).await, whole - u64::from(TAKEN_MIB) * 1024);
+    guest.vm.update_balloon(0).await.unwrap();
+    within(DEADLINE, async { while memory_kib(guest).await != whole {} }).await;
+    let statistics = guest.vm.balloon_statistics().await.unwrap();
+    assert_eq!((statistics.target_mib, statistics.actual_mib), (0, 0));
+    assert!(statistics.total_memory.unwrap() >> 10 <= whole, "{statistics:?}");
+    assert!(statistics.free_memory.unwrap() > 0, "{statistics:?}");
+}
+
+/// A drive of a running guest gets another content, another size and limits.
+async fn drives(guest: &mut Guest, lab: &Lab) {
+    const LOOK: &str = "head -c 3 /dev/vdc; echo; echo sectors $(cat /sys/block/vdc/size)";
+    assert_eq!(guest.run(LOOK).await, "111\nsectors 2048");
+    let update = DriveUpdate {
+        path_on_host: Some(filled(lab.home.path(), "second", 2 << 20, b'2')),
+        ..DriveUpdate::default()
+    };
+    guest.vm.update_drive("data", update).await.unwrap();
+    within(DEADLINE, async { while guest.run(LOOK).await != "222\nsectors 4096" {} }).await;
+
+    const THROTTLED: &str = "block_data.rate_limiter_throttled_events";
+    let throttled = guest.vm.flush_metrics().await.unwrap().get(THROTTLED);
+    assert_eq!(throttled, Some(0));
+    let bucket = TokenBucketConfig { size: 256 << 10, refill_time: 100, one_time_burst: None };
+    let limits = RateLimiterConfig { bandwidth: Some(bucket), ops: None };
+    let update = DriveUpdate { rate_limiter: Some(limits), ..DriveUpdate::default() };
+    guest.vm.update_drive("data", update).await.unwrap();
+    let read = guest.run("echo 3 > /proc/sys/vm/drop_caches; wc -c < /dev/vdc").await;
+    assert_eq!(read, (2 << 20).to_string());
+    assert!(guest.vm.flush_metrics().await.unwrap().get(THROTTLED).unwrap() > 0);
+
+    // What the guest writes is its own copy's.
+    guest.run("echo changed > /dev/vdc; sync").await;
+    assert!(fs_err::read(lab.home.path().join("second")).unwrap().iter().all(|b| *b == b'2'));
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(limit, work).await.expect("the guest acts on it in time")
 }

@@ -14,6 +14,9 @@ use smartvm_testkit::{TestHome, fixtures};
 /// How long a guest may take for anything, on a machine that emulates its processor.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
+/// In how many parts that time is waited.
+const NUDGES: u32 = 3;
+
 /// A serial console, and a restart instead of a halt; quiet but for what userspace says.
 pub(crate) const BOOT_ARGS: &str = "console=ttyS0 reboot=k panic=1 pci=off quiet";
 
@@ -127,8 +130,33 @@ impl Guest {
     }
 
     /// Reads until `text` was seen, and returns what came before it.
+    ///
+    /// The emulated host now and then loses the interrupt by which a guest's serial port goes on
+    /// writing; any key makes the guest look at the port again. Such a key is reported.
     pub(crate) async fn expect(&mut self, text: &str) -> String {
-        match self.read_until(text, DEADLINE).await {
+        let mut last = Err(String::new());
+        for nudges in 0..NUDGES {
+            last = self.read_until(text, DEADLINE / NUDGES).await;
+            match &last {
+                Ok(_) => break,
+                Err(seen) => {
+                    let at = &seen[seen.len().saturating_sub(80)..];
+                    let counts = self.vm.flush_metrics().await.map(|metrics| {
+                        [
+                            "vcpu.exit_io_in",
+                            "vcpu.exit_io_out",
+                            "uart.read_count",
+                            "uart.write_count",
+                            "uart.error_count",
+                        ]
+                        .map(|name| metrics.get(name))
+                    });
+                    eprintln!("RETRY {nudges}: the console stands still after {at:?}: {counts:?}");
+                    self.console.write(b"\n").await.unwrap();
+                }
+            }
+        }
+        match last {
             Ok(before) => before,
             Err(seen) => panic!("{text:?} did not come within {DEADLINE:?}:\n{seen}"),
         }
@@ -156,15 +184,14 @@ impl Guest {
 
     /// Lets the guest's shell run a command and returns what it printed.
     pub(crate) async fn run(&mut self, command: &str) -> String {
-        // The shell computes the marker, so the terminal's echo of the command does not match it.
-        let line = format!("{command}; echo \"done:$((6 * 7)):$?\"\n");
+        // The shell computes the markers, so that no echo of the line matches them. There are two of
+        // those when the line comes before the shell has told the terminal to leave that to it.
+        let line = format!("echo \"from:$((6 * 7))\"; {command}; echo \"done:$((6 * 7)):$?\"\n");
         self.console.write(line.as_bytes()).await.unwrap();
+        self.expect("from:42").await;
         let output = self.expect("done:42:").await;
         self.expect(PROMPT).await;
-        match output.split_once('\n') {
-            Some((_echo, output)) => output.replace('\r', "").trim().to_owned(),
-            None => String::new(),
-        }
+        output.replace('\r', "").trim().to_owned()
     }
 
     pub(crate) async fn type_line(&self, line: &str) {

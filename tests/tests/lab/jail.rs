@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-use smartvm::{Confinement, EndCause, JailMode, MicroVm, StartReport};
+use smartvm::{Confinement, DriveConfig, EndCause, IoLimit, JailMode, MicroVm, StartReport};
 use smartvm_testkit::fixtures;
 
 use crate::guest::{DEADLINE, Lab};
@@ -127,6 +129,70 @@ async fn a_guest_that_uses_more_memory_than_its_limit_is_ended_and_told_so() {
     let end = tokio::time::timeout(DEADLINE, guest.vm.wait()).await.unwrap().unwrap();
     assert_eq!(end.cause, EndCause::OutOfMemory);
     assert_eq!(end.exit.unwrap().signal, Some(9));
+    guest.vm.cleanup().await.unwrap();
+    assert!(!place.cgroup.exists() && !place.root.exists());
+}
+
+/// A block device of the host, until it is dropped.
+struct BlockDevice(PathBuf);
+
+impl BlockDevice {
+    fn over(file: &Path) -> Self {
+        // It is built into some kernels, and then there is no module.
+        let _ = Command::new("modprobe").arg("loop").output().unwrap();
+        let mut losetup = Command::new("losetup");
+        let made = losetup.args(["--find", "--show", "--read-only"]).arg(file).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Self(String::from_utf8(made.stdout).unwrap().trim().into())
+    }
+
+    /// As control groups name it.
+    fn numbers(&self) -> String {
+        let name = self.0.file_name().unwrap();
+        let numbers = Path::new("/sys/block").join(name).join("dev");
+        fs_err::read_to_string(numbers).unwrap().trim().to_owned()
+    }
+}
+
+impl Drop for BlockDevice {
+    fn drop(&mut self) {
+        assert!(Command::new("losetup").arg("--detach").arg(&self.0).status().unwrap().success());
+    }
+}
+
+#[tokio::test]
+async fn a_guest_is_kept_to_its_processors_and_to_its_share_of_a_block_device() {
+    const LENGTH: u64 = 6 << 20;
+    const BYTES_A_SECOND: u64 = 1 << 20;
+    let (lab, _jails) = lab();
+    let file = lab.home.path().join("blocks");
+    fs_err::write(&file, vec![b'b'; usize::try_from(LENGTH).unwrap()]).unwrap();
+    let device = BlockDevice::over(&file);
+    let mut config = lab.config(fixtures::rootfs_ext4(), false);
+    config.drives.push(DriveConfig {
+        drive_id: "blocks".into(),
+        path_on_host: device.0.clone(),
+        is_read_only: Some(true),
+        ..DriveConfig::default()
+    });
+    config.jail.cgroup.cpus = Some("1".into());
+    config.jail.cgroup.io_max = vec![IoLimit {
+        device: device.0.clone(),
+        read_bytes: Some(BYTES_A_SECOND),
+        ..IoLimit::default()
+    }];
+    let (mut guest, report) = lab.boot_reported(&config).await;
+    let place = Place::of(&report);
+    let status = fs_err::read_to_string(proc(&guest.vm, "status")).unwrap();
+    assert!(status.contains("Cpus_allowed_list:\t1\n"), "{status}");
+
+    let began = Instant::now();
+    assert_eq!(guest.run("wc -c < /dev/vdb").await, LENGTH.to_string());
+    // The kernel lets through what was saved up meanwhile, a second's share at the most.
+    let least = Duration::from_secs(LENGTH / BYTES_A_SECOND - 1);
+    assert!(began.elapsed() >= least, "{:?}", began.elapsed());
+    let used = fs_err::read_to_string(place.cgroup.join("io.stat")).unwrap();
+    assert!(used.contains(&format!("{} rbytes={LENGTH}", device.numbers())), "{used}");
     guest.vm.cleanup().await.unwrap();
     assert!(!place.cgroup.exists() && !place.root.exists());
 }

@@ -1,5 +1,7 @@
 //! Snapshots of Linux guests: what was in memory and on the disk goes on, together.
 
+use std::time::Instant;
+
 use smartvm::snapshot::{CreateSnapshot, MemoryBackend, RestoreVm, SnapshotName};
 use smartvm::{MicroVm, VmState};
 use smartvm_testkit::fixtures;
@@ -8,6 +10,9 @@ use crate::guest::{Guest, Lab};
 
 /// Enough for the kernel and a shell, and quickly saved.
 const MEMORY_MIB: u64 = 96;
+
+/// How often a guest dies and goes on.
+const DEATHS: u32 = 20;
 
 fn name(text: &str) -> SnapshotName {
     text.parse().unwrap()
@@ -35,19 +40,48 @@ async fn restore(lab: &Lab, request: RestoreVm) -> Guest {
     Guest::new(vm)
 }
 
-/// A new file with its checksum, not yet on the disk for certain, and a number in the shell's memory.
-fn write(number: u32) -> String {
-    format!("head -c 200000 /dev/urandom > /file; sha256sum /file > /sum; number={number}")
+/// Functions of the guest's shell, which are in its memory only. `w` makes a new file with its checksum,
+/// not yet on the disk for certain, and keeps a number; `c` says whether the file is as the guest
+/// knows it, then as its disk holds it, and tells the number.
+const TOOLS: &str = "w() { head -c 50000 /dev/urandom > /file; sha256sum /file > /sum; n=$1; }; \
+    c() { sha256sum -c /sum; sync; echo 3 > /proc/sys/vm/drop_caches; sha256sum -c /sum; echo $n; }";
+
+async fn write(guest: &mut Guest, number: u32) {
+    guest.run(&format!("w {number}")).await;
 }
 
-/// What [`write`] wrote is there: as the guest knows it, and as its disk holds it.
+/// What [`write`] wrote is there, in memory and on the disk.
 async fn check(guest: &mut Guest, number: u32) {
-    let said = guest.run("sha256sum -c /sum").await;
-    assert!(said.ends_with("/file: OK"), "{number}: {said}");
-    // Written back, and forgotten by the guest's memory.
-    let said = guest.run("sync; echo 3 > /proc/sys/vm/drop_caches; sha256sum -c /sum").await;
-    assert!(said.ends_with("/file: OK"), "{number}: {said}");
-    assert_eq!(guest.run("echo $number").await, number.to_string());
+    assert_eq!(guest.run("c").await, format!("/file: OK\n/file: OK\n{number}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_dies_twenty_times_goes_on_each_time_with_what_it_wrote() {
+    let lab = Lab::new();
+    let store = lab.smartvm.snapshots().unwrap();
+    let mut guest = boot(&lab).await;
+    guest.run(TOOLS).await;
+    let mut began = Instant::now();
+    let mut lap = |what: &str| {
+        eprintln!("{what}: {:.1} s", began.elapsed().as_secs_f32());
+        began = Instant::now();
+    };
+    for death in 1..=DEATHS {
+        write(&mut guest, death).await;
+        lap("wrote");
+        let saved = name(&format!("death-{death}"));
+        save_and_kill(guest, CreateSnapshot::full(saved.clone())).await;
+        lap("saved");
+        let mut request = RestoreVm::new(saved.clone());
+        request.backend =
+            if death.is_multiple_of(2) { MemoryBackend::Uffd } else { MemoryBackend::File };
+        guest = restore(&lab, request).await;
+        lap("restored");
+        check(&mut guest, death).await;
+        lap("checked");
+        store.remove(&saved).unwrap();
+    }
+    guest.vm.cleanup().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,9 +89,10 @@ async fn a_chain_of_differences_holds_what_the_guest_had_at_each_link() {
     let lab = Lab::new();
     let store = lab.smartvm.snapshots().unwrap();
     let mut guest = boot(&lab).await;
+    guest.run(TOOLS).await;
     guest.vm.create_snapshot(CreateSnapshot::full(name("link-0"))).await.unwrap();
     for link in 1..=4_u32 {
-        guest.run(&write(link)).await;
+        write(&mut guest, link).await;
         let base = name(&format!("link-{}", link - 1));
         let made = CreateSnapshot::diff(name(&format!("link-{link}")), base);
         let made = guest.vm.create_snapshot(made).await.unwrap();

@@ -13,6 +13,7 @@ mod console;
 mod devices;
 mod faults;
 mod jail;
+mod known_bad;
 mod lifecycle;
 mod live_changes;
 mod manager;

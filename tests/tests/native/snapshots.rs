@@ -4,6 +4,7 @@ mod command;
 mod damage;
 mod differential;
 mod failures;
+mod pmem;
 mod restore;
 
 use std::time::Duration;

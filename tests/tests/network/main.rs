@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod egress;
+mod faults;
 mod isolation;
 mod lifecycle;
 mod links;

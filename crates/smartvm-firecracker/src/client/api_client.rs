@@ -26,7 +26,9 @@ const DEFAULT_PAYLOAD_LIMIT: usize = 51_200;
 /// a request of which a byte may have been sent is never repeated.
 ///
 /// A request given up midway (its future dropped, or its deadline passed) closes the connection,
-/// and the next request opens another. Firecracker may still carry that request out.
+/// and the next request opens another. Firecracker may still carry that request out. Until it
+/// has, a task of the runtime keeps the connection readable: an answer to a connection that is gone
+/// would end Firecracker, as its system call filter has no way back from the signal.
 ///
 /// A client that knows the running version ([`with_version`](Self::with_version);
 /// [`FirecrackerProcess::ready`](crate::FirecrackerProcess::ready) gives such a one) refuses what

@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 
 use super::answer::Answer;
 use super::exchange_error::ExchangeError;
+use super::farewell::take_leave;
 use super::prompt::wait_promptly;
 
 /// What most answers fit into; it grows for others.
@@ -24,12 +25,15 @@ const BUFFER: usize = 4 << 10;
 /// takes longer than usual.
 ///
 /// Dropping it closes the connection, which is what becomes of a request given up midway: the next
-/// answer on that connection would otherwise be taken for another request's.
+/// answer on that connection would otherwise be taken for another request's. While Firecracker may
+/// still write, that is done with [care](take_leave).
 #[derive(Debug)]
 pub(super) struct Link {
     /// Not blocking, and unknown to the runtime.
     stream: StdStream,
     received: Vec<u8>,
+    /// Whether every request has had its answer, and no more will come.
+    settled: bool,
 }
 
 /// Why an exchange came to nothing.
@@ -44,7 +48,7 @@ pub(super) enum ExchangeFailure {
 impl Link {
     pub(super) async fn open(path: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(path).await?.into_std()?;
-        Ok(Self { stream, received: Vec::with_capacity(BUFFER) })
+        Ok(Self { stream, received: Vec::with_capacity(BUFFER), settled: true })
     }
 
     /// Whether the connection can take a request, found without waiting: it notices that the
@@ -63,6 +67,7 @@ impl Link {
         request: &[u8],
     ) -> Result<(Answer, Option<Self>), ExchangeFailure> {
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        self.settled = false;
         let sent = match rustix::net::send(&self.stream, request, flags) {
             Ok(sent) => sent,
             Err(Errno::AGAIN) => 0,
@@ -72,7 +77,9 @@ impl Link {
             wait_promptly(&self.stream);
         }
         let answer = self.finish(&request[sent..]).await.map_err(ExchangeFailure::Failed)?;
-        let kept = (!answer.closes && !answer.is_of_http_layer()).then_some(self);
+        // After a refusal of the HTTP layer's own, it refuses the rest of the request piece by piece.
+        self.settled = !answer.is_of_http_layer();
+        let kept = (self.settled && !answer.closes).then_some(self);
         Ok((answer, kept))
     }
 
@@ -132,6 +139,14 @@ impl Link {
                 }
                 None => {}
             }
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if !self.settled {
+            take_leave(&self.stream);
         }
     }
 }

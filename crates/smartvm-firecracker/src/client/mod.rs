@@ -14,6 +14,7 @@ mod api_error;
 mod calls;
 mod connect_error;
 mod exchange_error;
+mod farewell;
 mod fault;
 mod link;
 mod prompt;

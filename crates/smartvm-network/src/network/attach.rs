@@ -91,7 +91,7 @@ impl Network {
         self.attach_step(guest, "lease address")?;
         let address = locked.lease(self.subnet, &tap, guest.address)?;
         let default_mac = || names::mac(&self.bridge, &guest.scope, &guest.vm, &guest.iface);
-        let record = GuestRecord {
+        let mut record = GuestRecord {
             schema_version: 1,
             vm: guest.vm.clone(),
             iface: guest.iface.clone(),
@@ -99,10 +99,11 @@ impl Network {
             mac: guest.mac.unwrap_or_else(default_mac),
             address,
             egress: guest.egress.clone(),
-            published: guest.published.clone(),
+            // Written down once it has them: until then they may be another's.
+            published: Vec::new(),
             owner: guest.owner.clone(),
         };
-        let made = self.make(guest, &record, &network, &locked, &mut kernel);
+        let made = self.make(guest, &mut record, &network, &locked, &mut kernel);
         if let Err(error) = made {
             // The first error is the one to report.
             if let Err(error) = withdraw(&self.host, &locked, &mut kernel, &record) {
@@ -117,18 +118,21 @@ impl Network {
     fn make(
         &self,
         guest: &AttachGuest,
-        record: &GuestRecord,
+        record: &mut GuestRecord,
         network: &NetworkRecord,
         locked: &Locked<'_>,
         kernel: &mut Kernel,
     ) -> Result<(), AttachError> {
-        let tap = &record.tap;
         self.attach_step(guest, "write the record")?;
         locked.write_guest(record)?;
-        if !record.published.is_empty() {
+        if !guest.published.is_empty() {
             self.attach_step(guest, "publish ports")?;
-            self.host.take_ports(&self.bridge, tap, &record.published)?;
+            self.host.take_ports(&self.bridge, &record.tap, &guest.published)?;
+            record.published.clone_from(&guest.published);
+            self.attach_step(guest, "write the ports")?;
+            locked.write_guest(record)?;
         }
+        let tap = &record.tap;
         self.attach_step(guest, "put rules in force")?;
         self.admit(record, network, locked, kernel)?;
         self.attach_step(guest, "make tap")?;

@@ -34,6 +34,8 @@ impl Network {
                 swept.failed.push((network, error));
             }
         }
+        // Ports that a process took which was killed before it wrote down that it has them.
+        host.sweep()?;
         Ok(swept)
     }
 }

@@ -4,10 +4,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use fs_err::File;
 use rustix::process::geteuid;
 
-use super::lock;
+use super::lock::{self, HeldLock};
 use super::state_error::StateError;
 use crate::InterfaceName;
 
@@ -21,7 +20,7 @@ pub(crate) struct HostState {
 #[derive(Debug)]
 pub(super) struct LockedHost<'a> {
     pub(super) state: &'a HostState,
-    _lock: File,
+    _lock: HeldLock,
 }
 
 impl HostState {
@@ -74,7 +73,7 @@ impl HostState {
                 }
             }
         }
-        Ok(())
+        self.sweep_ports()
     }
 
     pub(super) fn lock(&self) -> Result<LockedHost<'_>, StateError> {

@@ -8,6 +8,20 @@ use std::path::Path;
 use fs_err::File;
 use fs_err::os::unix::fs::OpenOptionsExt;
 
+/// A lock that we hold, until the value goes.
+///
+/// It is given back by name, as a child that another thread is just making has our files open until
+/// it runs its own program.
+#[derive(Debug)]
+pub(crate) struct HeldLock(File);
+
+impl Drop for HeldLock {
+    fn drop(&mut self) {
+        // It cannot fail on a file that is open, and ends with the file otherwise.
+        let _ = self.0.file().unlock();
+    }
+}
+
 fn open(path: &Path) -> io::Result<File> {
     let mut options = fs_err::OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
@@ -19,23 +33,23 @@ fn is_current(file: &File) -> io::Result<bool> {
 }
 
 /// Waits for the lock.
-pub(super) fn exclusive(path: &Path) -> io::Result<File> {
+pub(super) fn exclusive(path: &Path) -> io::Result<HeldLock> {
     loop {
         let file = open(path)?;
         file.file().lock()?;
         if is_current(&file)? {
-            return Ok(file);
+            return Ok(HeldLock(file));
         }
     }
 }
 
 /// Takes a part in the lock, which any number may have.
-pub(super) fn shared(path: &Path) -> io::Result<File> {
+pub(super) fn shared(path: &Path) -> io::Result<HeldLock> {
     loop {
         let file = open(path)?;
         file.file().lock_shared()?;
         if is_current(&file)? {
-            return Ok(file);
+            return Ok(HeldLock(file));
         }
     }
 }

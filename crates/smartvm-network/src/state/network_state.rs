@@ -3,11 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fs_err::File;
-
 use super::guest_record::GuestRecord;
 use super::host_state::{self, HostState};
-use super::lock;
+use super::lock::{self, HeldLock};
 use super::network_record::NetworkRecord;
 use super::state_error::StateError;
 use crate::InterfaceName;
@@ -23,11 +21,11 @@ pub(crate) struct NetworkState {
 #[derive(Debug)]
 pub(crate) struct Locked<'a> {
     pub(super) state: &'a NetworkState,
-    _lock: File,
+    _lock: HeldLock,
 }
 
 /// A part in the use of a network, which keeps it from being taken down.
-pub(crate) type InUse = File;
+pub(crate) type InUse = HeldLock;
 
 impl NetworkState {
     pub(crate) fn new(host: &HostState, network: &InterfaceName) -> Self {

@@ -136,6 +136,29 @@ impl HostState {
         Ok(())
     }
 
+    /// Removes ports whose guest is gone: its process was killed while it took them.
+    pub(super) fn sweep_ports(&self) -> Result<(), StateError> {
+        let failed = |source| StateError::new("look for published ports", source);
+        if !self.ports_dir().exists() {
+            return Ok(());
+        }
+        let _locked = self.lock()?;
+        for entry in fs_err::read_dir(self.ports_dir()).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let holder = fs_err::read_to_string(&path).map_err(failed)?;
+            if !self.lives(&holder) {
+                host_state::remove(&path).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lives(&self, holder: &str) -> bool {
+        holder.split_once(' ').is_some_and(|(network, tap)| {
+            self.path().join(network).join("guests").join(format!("{tap}.json")).exists()
+        })
+    }
+
     /// Whom a port that conflicts leads to.
     fn taken(&self, port: &PublishedPort) -> Result<Option<String>, StateError> {
         let failed = |source| StateError::new("look for published ports", source);
@@ -147,11 +170,7 @@ impl HostState {
             let Some(host_address) = address.and_then(|it| it.parse().ok()) else { continue };
             if port.conflicts(&PublishedPort { host_address, ..*port }) {
                 let holder = fs_err::read_to_string(entry.path()).map_err(failed)?;
-                // One that was killed while it took the port, or never got to give it back.
-                let lives = holder.split_once(' ').is_some_and(|(network, tap)| {
-                    self.path().join(network).join("guests").join(format!("{tap}.json")).exists()
-                });
-                if lives {
+                if self.lives(&holder) {
                     return Ok(Some(holder));
                 }
                 host_state::remove(&entry.path()).map_err(failed)?;

@@ -132,7 +132,7 @@ impl MicroVm {
         let mut breaches = Breaches::default();
         interface.check("networkInterface", &mut breaches);
         breaches.into_result()?;
-        preflight::check_tap(interface)?;
+        preflight::check_tap(interface, &self.spec().config().jail)?;
         self.update(Update::AddNetworkInterface(interface.to_wire())).await
     }
 

@@ -14,6 +14,7 @@ mod devices;
 mod driver;
 mod files;
 mod handle;
+mod known_drive;
 mod memory;
 mod metadata;
 mod outputs;

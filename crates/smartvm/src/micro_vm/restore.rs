@@ -7,6 +7,7 @@ use std::time::Duration;
 use smartvm_firecracker::api::{
     MemoryBackend as LoadBackend, MemoryBackendType, SnapshotLoadParams, VsockOverride,
 };
+use smartvm_firecracker::capability::{KnownDefect, Program, Use};
 use smartvm_firecracker::{ApiClient, FirecrackerProcess, FirecrackerVersion, SnapshotFormat};
 use smartvm_images::stage_drive;
 
@@ -42,7 +43,7 @@ pub(super) async fn restore(
 ) -> Result<Started, SmartVmError> {
     let mut clock = Clock::start();
     for interface in &setup.spec.config().network_interfaces {
-        preflight::check_tap(interface)?;
+        preflight::check_tap(interface, &setup.spec.config().jail)?;
     }
     verify(plan).await?;
     clock.step("verify");
@@ -76,6 +77,7 @@ pub(super) async fn restore(
     clock.step("api ready");
     let version = call(process, "ask for the version", client.version()).await?;
     plan.request.check_version(&version).map_err(SnapshotError::from)?;
+    refuse_defects(setup, &version)?;
     let format = match SnapshotFormat::of_release(&version) {
         Some(format) => format,
         None => launched.binary.snapshot_format().await.map_err(|error| SnapshotError::Io {
@@ -103,6 +105,17 @@ pub(super) async fn restore(
     let counted_from = plan.request.track_dirty_pages.then_some(manifest.id);
     let report = clock.report(launched.confinement);
     Ok(Started { client, report, state, counted_from })
+}
+
+/// Refuses to go on with a guest that a defect of this version would harm.
+fn refuse_defects(setup: &VmSetup, version: &FirecrackerVersion) -> Result<(), SmartVmError> {
+    let config = setup.spec.config();
+    let uses = [(config.enable_pci, Use::Pci), (config.vsock.is_some(), Use::RestoreWithVsock)];
+    for (_, usage) in uses.into_iter().filter(|(applies, _)| *applies) {
+        let accepted = &setup.options.accepted_defects;
+        KnownDefect::refuse(Program::Firecracker, version, usage, accepted)?;
+    }
+    Ok(())
 }
 
 async fn verify(plan: &RestorePlan) -> Result<(), SmartVmError> {

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use smartvm_firecracker::api::{Drive, SnapshotCreateParams, SnapshotType, VmRunState};
+use smartvm_firecracker::api::{SnapshotCreateParams, SnapshotType, VmRunState};
+use smartvm_firecracker::capability::{KnownDefect, Program, Use};
 use smartvm_firecracker::{ApiClient, ApiError, FirecrackerProcess, SnapshotFormat};
 use smartvm_images::{StageDriveError, stage_drive};
 use tokio::task::JoinHandle;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 
 use super::call::call;
 use super::handle::VmSetup;
-use crate::config::DriveSpec;
+use super::known_drive::{KnownDrive, same_file};
 use crate::home::{Access, WorkDir};
 use crate::lifecycle::VmState;
 use crate::manager::SmartVm;
@@ -25,6 +26,10 @@ use crate::snapshot::{
 /// The files that Firecracker fills, in the work directory.
 const VMSTATE: &str = "save.vmstate";
 const MEMORY: &str = "save.memory";
+
+/// How much memory a guest has at most below the hole that x86_64 leaves for devices; KVM holds what is
+/// above it in a slot of its own.
+const ONE_SLOT_MIB: u64 = 3 << 10;
 
 /// The least that a disk is expected to write in a second.
 const SLOWEST_DISK: u64 = 16 << 20;
@@ -116,6 +121,7 @@ impl Subject<'_> {
 
     /// Checks what can be checked while the guest runs.
     async fn prepare(&self, request: &CreateSnapshot) -> Result<Prepared, SmartVmError> {
+        self.refuse_defects(request)?;
         let machine = &self.setup.spec.machine;
         let vm = Circumstances {
             vm_id: self.setup.spec.id().clone(),
@@ -133,6 +139,18 @@ impl Subject<'_> {
         let prepared = prepared.await;
         let prepared = prepared.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?;
         Ok(prepared.map_err(SnapshotError::from)?)
+    }
+
+    /// Refuses a difference that this version of Firecracker would write wrongly.
+    fn refuse_defects(&self, request: &CreateSnapshot) -> Result<(), SmartVmError> {
+        let config = self.setup.spec.config();
+        let memory = self.setup.spec.machine.mem_size_mib;
+        let many_slots = memory > ONE_SLOT_MIB || config.memory_hotplug.is_some();
+        let version = self.client.known_version().filter(|_| many_slots && request.base.is_some());
+        let Some(version) = version else { return Ok(()) };
+        let (usage, accepted) =
+            (Use::DiffSnapshotOfManySlots, &self.setup.options.accepted_defects);
+        Ok(KnownDefect::refuse(Program::Firecracker, version, usage, accepted)?)
     }
 
     /// What happens while the guest stands still.
@@ -160,7 +178,7 @@ impl Subject<'_> {
 
         let captured = drives.iter().filter(|drive| drive.content == DriveContent::Captured);
         let copies: Vec<(PathBuf, PathBuf)> = captured
-            .map(|drive| (self.work_dir.host_path(&drive.path), draft.drive_path(&drive.drive_id)))
+            .map(|drive| (self.work_dir.host_path(&drive.path), draft.drive_path(drive)))
             .collect();
         if !copies.is_empty() {
             let copying = progress.copying.insert(tokio::task::spawn_blocking(move || {
@@ -178,51 +196,9 @@ impl Subject<'_> {
     async fn drives(&self) -> Result<Vec<SavedDrive>, SmartVmError> {
         let config = self.client.get_vm_config();
         let config = call(self.process, "ask for the drives", config).await?;
-        if let Some(device) = config.pmem.first() {
-            let problem = "is persistent memory, which snapshots do not hold";
-            return Err(refused(device.id.as_str(), problem));
-        }
-        config.drives.iter().map(|drive| self.saved_drive(drive)).collect()
-    }
-
-    fn saved_drive(&self, known: &Drive) -> Result<SavedDrive, SmartVmError> {
-        let refused = |problem| {
-            let drive_id = known.drive_id.to_string();
-            SmartVmError::from(SnapshotError::from(CreateSnapshotError::Drive {
-                drive_id,
-                problem,
-            }))
-        };
-        let Some(path) = known.path_on_host.clone() else {
-            return Err(refused("is served by another process, which cannot be saved"));
-        };
-        if path.is_absolute() {
-            return Err(refused(
-                "was attached by its path on this host, which no other VM may use",
-            ));
-        }
-        let file = self.work_dir.host_path(&path);
-        if !fs_err::metadata(&file).is_ok_and(|file| file.is_file()) {
-            return Err(refused("is not an image file, and nothing else can be copied"));
-        }
-        let read_only = known.is_read_only == Some(true);
-        let content = match self.shared_source(known.drive_id.as_str(), &file) {
-            Some(path) if read_only => DriveContent::Shared { path },
-            _ => DriveContent::Captured,
-        };
-        let digest = FileDigest::unknown();
-        Ok(SavedDrive { drive_id: known.drive_id.to_string(), path, read_only, content, digest })
-    }
-
-    /// The file that a drive shares with others: the configured one, if that is what it still has.
-    fn shared_source(&self, id: &str, file: &Path) -> Option<PathBuf> {
-        let ephemeral = self.setup.options.ephemeral_writable_drives;
-        let shared = |drive: &&DriveSpec| {
-            drive.config().drive_id == id && !drive.config().is_staged(ephemeral)
-        };
-        let drive = self.setup.spec.drives.iter().find(shared)?;
-        let source = std::path::absolute(&drive.config().path_on_host).ok()?;
-        same_file(&source, file).then_some(source)
+        let drives = config.drives.iter().map(KnownDrive::drive);
+        let pmem = config.pmem.iter().map(KnownDrive::pmem);
+        drives.chain(pmem).map(|known| known.save(self.setup, &self.work_dir)).collect()
     }
 
     async fn manifest(
@@ -309,18 +285,6 @@ impl Subject<'_> {
         let memory = self.setup.spec.machine.mem_size_mib << 20;
         Duration::from_secs(60 + memory / SLOWEST_DISK)
     }
-}
-
-fn refused(drive_id: &str, problem: &'static str) -> SmartVmError {
-    let drive_id = drive_id.to_owned();
-    SnapshotError::from(CreateSnapshotError::Drive { drive_id, problem }).into()
-}
-
-/// Whether two paths lead to one file.
-fn same_file(one: &Path, other: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let identity = |path| fs_err::metadata(path).ok().map(|file| (file.dev(), file.ino()));
-    identity(one).is_some_and(|one| identity(other) == Some(one))
 }
 
 /// Firecracker tells the system's error in its message only.

@@ -113,7 +113,7 @@ pub(super) async fn bring_up(
         options.path_var.as_deref(),
     )?;
     if setup.restore.is_none() {
-        version_gate::check(&binary, &setup.spec).await?;
+        version_gate::check(&binary, &setup.spec, &options.accepted_defects).await?;
     }
     let jail = JailPlan::new(options, &setup.spec.config().jail, &binary)?;
     let mut copies = Copies::open(setup)?;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 use smartvm_firecracker::api;
-use smartvm_firecracker::capability::{Method, Requirement, Since, requirements};
+use smartvm_firecracker::capability::{
+    KnownDefect, Method, Program, Requirement, Since, Use, requirements,
+};
 use smartvm_firecracker::{FirecrackerBinary, FirecrackerVersion};
 
 use crate::config::VmSpec;
@@ -23,14 +25,21 @@ pub struct FirecrackerTooOld {
     pub needs: Vec<(String, Requirement)>,
 }
 
-/// Refuses a binary that is too old. Its version is asked for only when something is asked of it that
-/// not every version has, as that takes a few milliseconds.
-pub(super) async fn check(binary: &FirecrackerBinary, spec: &VmSpec) -> Result<(), SmartVmError> {
+/// Refuses a binary that is too old, or that has a defect which bites here. Its version is asked for
+/// only when something is asked of it that not every version has, as that takes a few milliseconds.
+pub(super) async fn check(
+    binary: &FirecrackerBinary,
+    spec: &VmSpec,
+    accepted_defects: &[String],
+) -> Result<(), SmartVmError> {
     let mut needs = needs_of(spec);
     if needs.is_empty() {
         return Ok(());
     }
     let version = binary.version().await?;
+    if spec.config().enable_pci {
+        KnownDefect::refuse(Program::Firecracker, &version, Use::Pci, accepted_defects)?;
+    }
     needs.retain(|(_, requirement)| !requirement.is_met_by(&version));
     if needs.is_empty() {
         return Ok(());

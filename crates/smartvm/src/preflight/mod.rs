@@ -8,6 +8,7 @@ mod tap;
 mod vsock;
 
 use crate::config::{DriveConfig, NetworkInterfaceConfig, PmemConfig, VmSpec};
+use crate::jail::JailConfig;
 
 pub use drive::DriveUnusable;
 pub use kernel::KernelUnusable;
@@ -83,9 +84,17 @@ pub(crate) fn check_pmem(device: &PmemConfig, ephemeral: bool) -> Result<(), Pre
     check_drive(&as_drive, ephemeral)
 }
 
-/// Looks for the TAP of a network device.
-pub(crate) fn check_tap(interface: &NetworkInterfaceConfig) -> Result<(), PreflightError> {
-    Ok(tap::check(interface.host_dev_name.as_deref().unwrap_or_default())?)
+/// Looks for the TAP of a network device where the VM will look for it.
+pub(crate) fn check_tap(
+    interface: &NetworkInterfaceConfig,
+    jail: &JailConfig,
+) -> Result<(), PreflightError> {
+    let name = interface.host_dev_name.as_deref().unwrap_or_default();
+    match &jail.netns {
+        None => tap::check(name)?,
+        Some(netns) => tap::check_in(netns, name)?,
+    }
+    Ok(())
 }
 
 /// Looks at everything that `spec` names. Touches nothing.
@@ -102,7 +111,7 @@ pub(crate) fn check(spec: &VmSpec, ephemeral: bool) -> Result<(), PreflightError
         check_pmem(device, ephemeral)?;
     }
     for interface in &config.network_interfaces {
-        check_tap(interface)?;
+        check_tap(interface, &config.jail)?;
     }
     if let Some(path) = config.vsock.as_ref().and_then(|vsock| vsock.uds_path.as_ref()) {
         vsock::check(path)?;

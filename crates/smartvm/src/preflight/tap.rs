@@ -1,6 +1,10 @@
 //! Is there the TAP that a network device is to use?
 
-use std::path::Path;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// A network device without its TAP. Code `TAP_UNUSABLE`.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +16,22 @@ pub enum TapUnusable {
         /// The name.
         name: String,
     },
+    /// The network namespace of the jail has no device of the name.
+    #[error("the network namespace {} has no device {name}", netns.display())]
+    MissingIn {
+        /// The namespace.
+        netns: PathBuf,
+        /// The name.
+        name: String,
+    },
+    /// The network namespace of the jail cannot be looked into.
+    #[error("cannot look into the network namespace {}", netns.display())]
+    Namespace {
+        /// The namespace.
+        netns: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The device with the name is of another kind.
     #[error("the host's network device {name} is no TAP")]
     NotATap {
@@ -22,8 +42,17 @@ pub enum TapUnusable {
 
 impl TapUnusable {
     pub(super) fn hint(&self) -> String {
-        let (Self::Missing { name } | Self::NotATap { name }) = self;
-        format!("make one with `ip tuntap add {name} mode tap` and bring it up")
+        match self {
+            Self::Missing { name } | Self::NotATap { name } => {
+                format!("make one with `ip tuntap add {name} mode tap` and bring it up")
+            }
+            Self::MissingIn { name, .. } => format!(
+                "make one there with `ip -n NAMESPACE tuntap add {name} mode tap` and bring it up"
+            ),
+            Self::Namespace { .. } => {
+                "make one with `ip netns add NAME`; it is then /run/netns/NAME".to_owned()
+            }
+        }
     }
 }
 
@@ -38,9 +67,45 @@ pub(super) fn check(name: &str) -> Result<(), TapUnusable> {
     if flags & 2 == 0 { Err(TapUnusable::NotATap { name: name.to_owned() }) } else { Ok(()) }
 }
 
+/// The same in another network namespace, where only the name can be seen; that it is no TAP is left
+/// to Firecracker to find.
+pub(super) fn check_in(netns: &Path, name: &str) -> Result<(), TapUnusable> {
+    let devices = devices_in(netns)
+        .map_err(|source| TapUnusable::Namespace { netns: netns.to_owned(), source })?;
+    let is_it = |line: &str| line.split_once(':').is_some_and(|(device, _)| device.trim() == name);
+    if devices.lines().any(is_it) {
+        return Ok(());
+    }
+    Err(TapUnusable::MissingIn { netns: netns.to_owned(), name: name.to_owned() })
+}
+
+/// What the kernel lists in a network namespace, a device a line. A thread of its own enters it and
+/// ends there, so that no other one is ever in the wrong namespace.
+fn devices_in(netns: &Path) -> io::Result<String> {
+    let netns = fs_err::File::open(netns)?;
+    let look = || {
+        move_into_link_name_space(netns.as_fd(), Some(LinkNameSpaceType::Network))?;
+        fs_err::read_to_string("/proc/thread-self/net/dev")
+    };
+    std::thread::scope(|scope| scope.spawn(look).join())
+        .unwrap_or_else(|_| Err(io::Error::other("the thread that looked panicked")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_namespace_is_looked_into_by_the_names_in_it() {
+        let missing = check_in(Path::new("/no/such/namespace"), "tap0").unwrap_err();
+        assert!(matches!(missing, TapUnusable::Namespace { .. }), "{missing}");
+        if rustix::process::geteuid().is_root() {
+            let own = Path::new("/proc/self/ns/net");
+            check_in(own, "lo").unwrap();
+            let missing = check_in(own, "no-such-tap").unwrap_err();
+            assert!(matches!(missing, TapUnusable::MissingIn { .. }), "{missing}");
+        }
+    }
 
     #[test]
     fn what_is_no_tap_is_refused() {

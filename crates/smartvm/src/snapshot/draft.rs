@@ -7,7 +7,7 @@ use fs_err::File;
 
 use super::digest::Sha256Digest;
 use super::files;
-use super::manifest::{DriveContent, SnapshotKind, SnapshotManifest};
+use super::manifest::{DriveContent, SavedDrive, SnapshotKind, SnapshotManifest};
 use super::name::SnapshotName;
 use super::stamp::{Stamp, Stamps};
 use super::store::{SnapshotStore, SnapshotStoreError};
@@ -47,8 +47,8 @@ impl Draft {
     }
 
     /// Where a captured drive goes.
-    pub(crate) fn drive_path(&self, drive_id: &str) -> PathBuf {
-        self.path.join(files::DRIVES).join(drive_id)
+    pub(crate) fn drive_path(&self, drive: &SavedDrive) -> PathBuf {
+        self.path.join(files::DRIVES).join(drive.file_name())
     }
 
     pub(crate) fn make_drives_dir(&self) -> io::Result<()> {
@@ -94,7 +94,7 @@ impl Draft {
         }
         for drive in &mut manifest.drives {
             let path = match &drive.content {
-                DriveContent::Captured => self.drive_path(&drive.drive_id),
+                DriveContent::Captured => self.drive_path(drive),
                 DriveContent::Shared { path } => path.clone(),
             };
             let file = File::open(&path)?;

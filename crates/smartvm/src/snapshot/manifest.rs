@@ -101,12 +101,15 @@ impl FileDigest {
     }
 }
 
-/// A drive of the saved guest.
+/// A drive of the saved guest, or a persistent memory device, which is a file as well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SavedDrive {
     /// Its id in the VM.
     pub drive_id: String,
+    /// As what the guest has it.
+    #[serde(default, skip_serializing_if = "DriveKind::is_block")]
+    pub kind: DriveKind,
     /// The name by which Firecracker opens it, relative to the VM's directory.
     pub path: PathBuf,
     /// Whether the guest cannot write to it.
@@ -117,11 +120,40 @@ pub struct SavedDrive {
     pub digest: FileDigest,
 }
 
+/// As what a guest has a file of the host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriveKind {
+    /// A block device.
+    #[default]
+    Block,
+    /// Persistent memory.
+    Pmem,
+}
+
+impl DriveKind {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
+    fn is_block(&self) -> bool {
+        *self == Self::Block
+    }
+}
+
+impl SavedDrive {
+    /// The name of its content in the directory `drives` of the snapshot. No id of a drive has a `-`.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        match self.kind {
+            DriveKind::Block => self.drive_id.clone(),
+            DriveKind::Pmem => format!("pmem-{}", self.drive_id),
+        }
+    }
+}
+
 /// Where the content of a saved drive is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum DriveContent {
-    /// In the snapshot, as `drives/<driveId>`: the guest could write to it, or it was the VM's own.
+    /// In the snapshot, as [`drives/<file name>`](SavedDrive::file_name): the guest could write to it, or it was the VM's own.
     Captured,
     /// Where it always was: nobody writes to it.
     Shared {
@@ -138,7 +170,7 @@ impl SnapshotManifest {
     #[must_use]
     pub fn drive_file(dir: &Path, drive: &SavedDrive) -> PathBuf {
         match &drive.content {
-            DriveContent::Captured => dir.join(super::files::DRIVES).join(&drive.drive_id),
+            DriveContent::Captured => dir.join(super::files::DRIVES).join(drive.file_name()),
             DriveContent::Shared { path } => path.clone(),
         }
     }

@@ -123,7 +123,7 @@ impl SnapshotStore {
             .map_err(|source| MergeSnapshotError::Overlay { name: name.clone(), source })?;
         for drive in &manifest.drives {
             if drive.content == DriveContent::Captured {
-                copy(&newest.drive_path(drive), &draft.drive_path(&drive.drive_id))?;
+                copy(&newest.drive_path(drive), &draft.drive_path(drive))?;
             }
         }
         manifest.name = merged.clone();

@@ -41,7 +41,7 @@ pub use create::{CreateSnapshot, CreateSnapshotError};
 pub use digest::Sha256Digest;
 pub(crate) use draft::Draft;
 pub use manifest::{
-    DriveContent, FileDigest, SavedDrive, SnapshotKind, SnapshotManifest, SnapshotParent,
+    DriveContent, DriveKind, FileDigest, SavedDrive, SnapshotKind, SnapshotManifest, SnapshotParent,
 };
 pub use merge::MergeSnapshotError;
 pub use name::{InvalidSnapshotName, SnapshotName};

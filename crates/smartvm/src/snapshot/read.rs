@@ -158,7 +158,11 @@ impl SnapshotManifest {
         for drive in &self.drives {
             let id = &drive.drive_id;
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if id.is_empty() || id.len() > 64 || !id.chars().all(plain) || !ids.insert(id) {
+            if id.is_empty()
+                || id.len() > 64
+                || !id.chars().all(plain)
+                || !ids.insert((drive.kind, id))
+            {
                 return Err(format!("a drive {id:?}"));
             }
             if !is_inside(&drive.path) || !paths.insert(&drive.path) {

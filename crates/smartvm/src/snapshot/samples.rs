@@ -11,7 +11,7 @@ use super::digest::Sha256Digest;
 use super::extents::write_all_at;
 use super::files;
 use super::manifest::{
-    DriveContent, FileDigest, SavedDrive, SnapshotKind, SnapshotManifest, SnapshotParent,
+    DriveContent, DriveKind, FileDigest, SavedDrive, SnapshotKind, SnapshotManifest, SnapshotParent,
 };
 use super::store::SnapshotStore;
 use super::stored::Snapshot;
@@ -45,6 +45,7 @@ pub(super) fn manifest(name: &str) -> SnapshotManifest {
         memory: nothing.clone(),
         drives: vec![SavedDrive {
             drive_id: "rootfs".into(),
+            kind: DriveKind::Block,
             path: "drives/rootfs-disk".into(),
             read_only: false,
             content: DriveContent::Captured,
@@ -74,7 +75,7 @@ pub(super) fn put(
     }
     fs_err::write(draft.path().join(files::VMSTATE), name).unwrap();
     draft.make_drives_dir().unwrap();
-    fs_err::write(draft.drive_path("rootfs"), format!("disk of {name}")).unwrap();
+    fs_err::write(draft.drive_path(&manifest.drives[0]), format!("disk of {name}")).unwrap();
     draft.publish(manifest).unwrap()
 }
 

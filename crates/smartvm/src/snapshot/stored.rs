@@ -228,5 +228,5 @@ impl Snapshot {
 
 /// The name of a drive among the stamps.
 pub(super) fn stamp_name(drive: &SavedDrive) -> String {
-    format!("{}/{}", files::DRIVES, drive.drive_id)
+    format!("{}/{}", files::DRIVES, drive.file_name())
 }

@@ -62,6 +62,10 @@ async fn conform(binary: &Binary) {
     assert_eq!(missing, [""; 0], "these fields were not tried");
 }
 
+/// How often a request is refused, or given up: one in 20 killed Firecracker when its connection was
+/// closed at once.
+const ROUNDS: u32 = 200;
+
 #[tokio::test]
 async fn what_firecracker_itself_finds_too_long_is_refused_and_the_next_request_works() {
     let home = TestHome::new();
@@ -74,10 +78,38 @@ async fn what_firecracker_itself_finds_too_long_is_refused_and_the_next_request_
     assert_eq!(unsent.code(), "API_REQUEST_TOO_LONG");
     // Told that Firecracker takes more, the client leaves it to Firecracker, which does not.
     let trusting = vm.client.clone().with_payload_limit(1 << 20);
-    let refused = trusting.put_mmds(&data).await.unwrap_err();
-    assert_eq!(refused.code(), "API_REFUSED", "{refused:?}");
-    assert!(refused.to_string().contains("60008"), "{refused}");
-    assert_eq!(vm.client.version().await.unwrap(), vm.version);
+    for _ in 0..ROUNDS {
+        let refused = trusting.put_mmds(&data).await.unwrap_err();
+        assert_eq!(refused.code(), "API_REFUSED", "{refused:?}");
+        assert!(refused.to_string().contains("60008"), "{refused}");
+        assert_eq!(vm.client.version().await.unwrap(), vm.version);
+    }
+    vm.end().await;
+}
+
+#[tokio::test]
+async fn a_request_given_up_at_any_moment_does_firecracker_no_harm() {
+    let home = TestHome::new();
+    let mut record = Record::default();
+    let binary = Binary { path: fixtures::firecracker(), pci: false };
+    let vm = Session::start(&binary, home.path().join("hasty"), &mut record).await;
+    let data = json!({"a": "x".repeat(40_000)});
+    for round in 0..ROUNDS {
+        // Every other time while Firecracker stands still, so that the request is given up.
+        let stopped = (!round.is_multiple_of(2)).then(|| vm.stand_still());
+        let patience = async {
+            for _ in 0..round % 8 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            done = vm.client.put_mmds(&data) => done.unwrap(),
+            () = patience => {}
+        }
+        drop(stopped);
+        assert_eq!(vm.client.version().await.unwrap(), vm.version);
+    }
     vm.end().await;
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use smartvm_firecracker::capability::{FieldKind, Method, requirements};
 use smartvm_firecracker::{
@@ -37,6 +38,14 @@ pub(super) struct Session<'a> {
     record: &'a mut Record,
 }
 
+struct StandsStill(Pid);
+
+impl Drop for StandsStill {
+    fn drop(&mut self) {
+        kill_process(self.0, Signal::CONT).unwrap();
+    }
+}
+
 impl<'a> Session<'a> {
     pub(super) async fn start(binary: &Binary, dir: PathBuf, record: &'a mut Record) -> Self {
         fs_err::create_dir_all(&dir).unwrap();
@@ -58,6 +67,13 @@ impl<'a> Session<'a> {
         let client = process.ready().await.unwrap();
         let version = client.known_version().unwrap().clone();
         Self { client, version, dir, process, record }
+    }
+
+    /// Stops the process until what is returned is dropped.
+    pub(super) fn stand_still(&self) -> impl Drop + use<> {
+        let pid = Pid::from_raw(self.process.identity().pid.cast_signed()).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        StandsStill(pid)
     }
 
     pub(super) async fn end(self) {

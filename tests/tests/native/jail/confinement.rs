@@ -1,9 +1,14 @@
 //! What a jailed Firecracker is, and what it sees.
 
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
-use smartvm::{Confinement, JailConfig, JailMode, NotJailed, ResourceLimitsConfig, VmState};
+use smartvm::{
+    Confinement, JailConfig, JailMode, NetworkInterfaceConfig, NotJailed, ResourceLimitsConfig,
+    VmState,
+};
 use smartvm_testkit::tiny_guest::TinyGuest;
 
 use super::{Jailed, bench, jails, names, started};
@@ -55,7 +60,7 @@ async fn it_sees_what_it_was_given_and_no_process_of_the_host() {
     jailed.vm.cleanup().await.unwrap();
 }
 
-fn inode(path: &std::path::Path) -> u64 {
+fn inode(path: &Path) -> u64 {
     fs_err::metadata(path).unwrap().ino()
 }
 
@@ -155,4 +160,64 @@ async fn whether_it_is_jailed_is_said_and_what_cannot_be_is_an_error() {
     config.jail.enabled = Some(false);
     let vm = bench.smartvm.create_vm(&config).unwrap();
     assert_eq!(vm.start().await.unwrap_err().code(), "JAIL_REQUIRED");
+}
+
+/// A network namespace of this test, with one TAP in it.
+struct Netns {
+    name: String,
+}
+
+impl Netns {
+    fn new() -> Self {
+        let name = format!("svtest{}", std::process::id());
+        ip(&["netns", "add", &name]);
+        let netns = Self { name };
+        ip(&["-n", &netns.name, "tuntap", "add", "tap0", "mode", "tap"]);
+        ip(&["-n", &netns.name, "link", "set", "tap0", "up"]);
+        netns
+    }
+
+    fn path(&self) -> PathBuf {
+        Path::new("/run/netns").join(&self.name)
+    }
+}
+
+impl Drop for Netns {
+    fn drop(&mut self) {
+        ip(&["netns", "del", &self.name]);
+    }
+}
+
+fn ip(args: &[&str]) -> String {
+    let done = Command::new("ip").args(args).output().unwrap();
+    assert!(done.status.success(), "ip {args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn it_uses_the_devices_of_the_network_namespace_that_it_is_given() {
+    let (bench, netns) = (bench(), Netns::new());
+    let mut config = bench.config(&TinyGuest::halts());
+    let tap = |name: &str| NetworkInterfaceConfig {
+        iface_id: "eth0".into(),
+        host_dev_name: Some(name.into()),
+        ..NetworkInterfaceConfig::default()
+    };
+    config.jail.netns = Some(netns.path());
+    config.network_interfaces = vec![tap("tap1")];
+    let vm = bench.smartvm.create_vm(&config).unwrap();
+    let error = vm.start().await.unwrap_err();
+    assert_eq!(error.code(), "TAP_UNUSABLE", "{error}");
+    assert!(error.to_string().ends_with("has no device tap1"), "{error}");
+    vm.cleanup().await.unwrap();
+
+    config.network_interfaces = vec![tap("tap0")];
+    let carrier = || ip(&["-n", &netns.name, "link", "show", "tap0"]);
+    assert!(carrier().contains("NO-CARRIER"), "{}", carrier());
+    let jailed = Jailed::start(bench.smartvm.create_vm(&config).unwrap()).await;
+    assert_eq!(inode(&jailed.proc("ns/net")), inode(&netns.path()));
+    assert_ne!(inode(&jailed.proc("ns/net")), inode(Path::new("/proc/self/ns/net")));
+    assert!(carrier().contains("LOWER_UP"), "{}", carrier());
+    jailed.vm.cleanup().await.unwrap();
+    assert!(carrier().contains("NO-CARRIER"), "{}", carrier());
 }

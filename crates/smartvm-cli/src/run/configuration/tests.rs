@@ -29,6 +29,7 @@ fn settings(dir: &Path) -> Settings {
         runtime_dir: dir.join("run"),
         jail_dir: None,
         firecracker: None,
+        accepted_defects: Vec::new(),
         path_var: None,
         agent: None,
     }

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::snapshot::DriveKind;
 use crate::snapshot::samples::manifest;
 
 fn text() -> Vec<u8> {
@@ -23,6 +24,23 @@ fn what_was_written_is_read_back() {
     let manifest = manifest("one");
     let again = serde_json::to_vec(&manifest).unwrap();
     assert_eq!(SnapshotManifest::parse(&again).unwrap(), manifest);
+}
+
+#[test]
+fn a_drive_and_a_persistent_memory_of_one_id_are_two_files() {
+    let mut manifest = manifest("one");
+    let pmem = SavedDrive {
+        kind: DriveKind::Pmem,
+        path: "pmem/rootfs".into(),
+        ..manifest.drives[0].clone()
+    };
+    manifest.drives.push(pmem);
+    let again = SnapshotManifest::parse(&serde_json::to_vec(&manifest).unwrap()).unwrap();
+    assert_eq!(again, manifest);
+    assert_eq!(
+        again.drives.iter().map(SavedDrive::file_name).collect::<Vec<_>>(),
+        ["rootfs", "pmem-rootfs"]
+    );
 }
 
 #[test]

@@ -1,18 +1,26 @@
 //! Filling the pages that a guest waits for.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 
 use fs_err::File;
 use rustix::io::Errno;
 
 use super::super::extents::read_exact_at;
+use super::ahead::ReadAhead;
 use super::event::{Event, MESSAGE};
 use super::ioctl;
 use super::regions::{GuestRegion, GuestRegions};
 
 /// How many messages one read takes.
 const BATCH: usize = 64;
+
+/// The size of an ordinary page: only such ones can be filled with zeros that take no memory.
+const ORDINARY: usize = 4096;
+
+/// Compared with as a whole, which is far quicker than byte by byte in a build that is not optimized.
+static ZEROS: [u8; ORDINARY] = [0; ORDINARY];
 
 /// The guest's memory, its content and the guest's needs.
 pub(super) struct Filler {
@@ -24,7 +32,8 @@ pub(super) struct Filler {
     removed: Vec<Vec<u64>>,
     /// Faults that could not be served yet.
     waiting: Vec<u64>,
-    page: Vec<u8>,
+    ahead: ReadAhead,
+    content: Vec<u8>,
 }
 
 impl Filler {
@@ -32,7 +41,15 @@ impl Filler {
         let words = |region: &GuestRegion| region.pages().div_ceil(64);
         let words = regions.as_slice().iter().map(words);
         let removed = words.map(|count| vec![0; usize::try_from(count).unwrap_or(0)]).collect();
-        Self { uffd, regions, memory, removed, waiting: Vec::new(), page: Vec::new() }
+        Self {
+            uffd,
+            regions,
+            memory,
+            removed,
+            waiting: Vec::new(),
+            ahead: ReadAhead::default(),
+            content: Vec::new(),
+        }
     }
 
     pub(super) fn uffd(&self) -> &OwnedFd {
@@ -85,35 +102,92 @@ impl Filler {
         Ok(true)
     }
 
+    /// Fills the page that is asked for, and those after it when they will be asked for next.
     fn fill(&mut self, address: u64) -> io::Result<()> {
         let (index, region) = self
             .regions
             .find(address)
+            .map(|(index, region)| (index, *region))
             .ok_or_else(|| io::Error::other("a fault outside of the guest's memory"))?;
-        let (page, size) = ((address - region.start) / region.page_size, region.page_size);
-        let (start, offset) = (region.start + page * size, region.offset + page * size);
-        self.page.resize(usize::try_from(size).map_err(io::Error::other)?, 0);
-        let removed = self.removed[index]
-            .get(usize::try_from(page / 64).unwrap_or(usize::MAX))
-            .is_some_and(|word| word & (1 << (page % 64)) != 0);
-        if removed {
-            self.page.fill(0);
-        } else {
-            read_exact_at(self.memory.as_fd(), &mut self.page, offset)?;
-        }
-        let uffd = self.uffd.as_fd();
-        let zeros = size == 4096 && self.page.iter().all(|byte| *byte == 0);
-        let filled = if zeros {
-            // Takes no memory until it is written.
-            ioctl::zero(uffd, start, size)
-        } else {
-            ioctl::copy(uffd, start, &self.page)
-        };
-        match filled {
+        let page = (address - region.start) / region.page_size;
+        let start = region.start + page * region.page_size;
+        self.load(index, &region, page, 1)?;
+        match self.put(&region, start, 0..1) {
             // Another processor of the guest asked for the same page.
-            Err(Errno::EXIST) => Ok(ioctl::wake(uffd, start, size)?),
-            other => Ok(other?),
+            Err(Errno::EXIST) => ioctl::wake(self.uffd.as_fd(), start, region.page_size)?,
+            other => other?,
         }
+        let wanted = self.ahead.pages(start, region.page_size).min(region.pages() - page);
+        let filled = 1 + self.fill_ahead(index, &region, page + 1, wanted - 1);
+        self.ahead.filled_up_to(start + filled * region.page_size);
+        Ok(())
+    }
+
+    /// Fills up to `count` pages from `first` on that nobody waits for, and returns how many. Whatever
+    /// is in the way ends it: the guest has the page already, or is giving pages back, or is gone; a
+    /// page that cannot be read is an error when it is asked for.
+    fn fill_ahead(&mut self, index: usize, region: &GuestRegion, first: u64, count: u64) -> u64 {
+        let removed = |page: &u64| self.is_removed(index, *page);
+        let count = (first..first + count).take_while(|page| !removed(page)).count();
+        let mut done = 0;
+        if count == 0 || self.load(index, region, first, count).is_err() {
+            return done;
+        }
+        let (mut from, mut filled) = (0, Ok(()));
+        while from < count && filled.is_ok() {
+            let zeros = self.is_zeros(region, from);
+            let until = (from + 1..count).find(|page| self.is_zeros(region, *page) != zeros);
+            let until = until.unwrap_or(count);
+            filled =
+                self.put(region, region.start + (first + done) * region.page_size, from..until);
+            if filled.is_ok() {
+                done += (until - from) as u64;
+            }
+            from = until;
+        }
+        done
+    }
+
+    /// Reads what `count` pages hold, none of which was given back unless it is a single one.
+    fn load(
+        &mut self,
+        index: usize,
+        region: &GuestRegion,
+        page: u64,
+        count: usize,
+    ) -> io::Result<()> {
+        let size = usize::try_from(region.page_size).map_err(io::Error::other)?;
+        self.content.resize(size * count, 0);
+        if self.is_removed(index, page) {
+            self.content.fill(0);
+            return Ok(());
+        }
+        let offset = region.offset + page * region.page_size;
+        read_exact_at(self.memory.as_fd(), &mut self.content, offset)
+    }
+
+    /// Puts pages that were loaded, all zeros or none, at `address`.
+    fn put(&self, region: &GuestRegion, address: u64, pages: Range<usize>) -> Result<(), Errno> {
+        let size = usize::try_from(region.page_size).expect("a page of that size was loaded");
+        let content = &self.content[pages.start * size..pages.end * size];
+        if self.is_zeros(region, pages.start) {
+            // Takes no memory until it is written.
+            ioctl::zero(self.uffd.as_fd(), address, content.len() as u64)
+        } else {
+            ioctl::copy(self.uffd.as_fd(), address, content)
+        }
+    }
+
+    /// Whether a page that was loaded can be one that takes no memory.
+    fn is_zeros(&self, region: &GuestRegion, page: usize) -> bool {
+        region.page_size == ORDINARY as u64
+            && self.content[page * ORDINARY..(page + 1) * ORDINARY] == ZEROS
+    }
+
+    fn is_removed(&self, index: usize, page: u64) -> bool {
+        self.removed[index]
+            .get(usize::try_from(page / 64).unwrap_or(usize::MAX))
+            .is_some_and(|word| word & (1 << (page % 64)) != 0)
     }
 
     fn remove(&mut self, start: u64, end: u64) {

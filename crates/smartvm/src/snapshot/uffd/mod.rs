@@ -1,10 +1,12 @@
-//! Giving a restored guest its memory page by page, when it first touches each.
+//! Giving a restored guest its memory when it first touches it.
 //!
 //! Firecracker registers the guest's memory with userfaultfd and hands us the descriptor over a
 //! socket, with the places of the regions (`regions`, `handshake`). A thread of ours reads the faults
-//! (`event`) and fills each page from the snapshot's memory file (`fill`, `ioctl`). The guest stands
+//! (`event`) and fills each page, and more when they are asked for in order (`ahead`), from the
+//! snapshot's memory file (`fill`, `ioctl`). The guest stands
 //! still at a page that nobody fills, so a handler that fails says so, and its VM is ended.
 
+mod ahead;
 mod event;
 mod fill;
 mod handler;
