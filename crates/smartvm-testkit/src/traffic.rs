@@ -130,15 +130,27 @@ impl Traffic {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// The calls in a recording that were begun after the call `since`, by their numbers.
+    /// The calls in a recording that were begun after the call `since`, by their numbers: calls, their
+    /// answers, and whatever else repeats one of them.
     #[must_use]
     pub fn seen(&self, capture: &PacketCapture, since: u64) -> Vec<u64> {
+        self.find(capture, since, |_| true)
+    }
+
+    /// The same without answers and what repeats them.
+    #[must_use]
+    pub fn sent(&self, capture: &PacketCapture, since: u64) -> Vec<u64> {
+        // An answer has the name of who gives it in front.
+        self.find(capture, since, |before| !before.ends_with(' '))
+    }
+
+    fn find(&self, capture: &PacketCapture, since: u64, counts: impl Fn(&str) -> bool) -> Vec<u64> {
         let mark = format!("{} ", self.mark);
         capture.pick(|frame| {
             let text = String::from_utf8_lossy(frame);
-            let digits = text.split_once(mark.as_str())?.1;
+            let (before, digits) = text.split_once(mark.as_str())?;
             let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-            digits[..end].parse().ok().filter(|call| *call > since)
+            digits[..end].parse().ok().filter(|call| *call > since && counts(before))
         })
     }
 }

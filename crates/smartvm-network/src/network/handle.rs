@@ -10,7 +10,8 @@ use crate::link::Links;
 use crate::netlink::NetlinkError;
 use crate::nft::Nftables;
 use crate::state::{HostState, InUse, NetworkState};
-use crate::{InterfaceName, Subnet, WireGuardSpec};
+use crate::wireguard::WireGuardWay;
+use crate::{InterfaceName, Subnet};
 
 /// A network of the host that this process uses. Others may use it as well.
 ///
@@ -28,7 +29,7 @@ pub struct Network {
     pub(super) host: HostState,
     pub(super) state: NetworkState,
     pub(super) on_step: StepHook,
-    pub(super) wireguard: Option<WireGuardSpec>,
+    pub(super) wireguard: Option<WireGuardWay>,
     pub(super) kernel: Mutex<Kernel>,
     /// Held, not read: keeps the network from being taken down.
     pub(super) in_use: InUse,

@@ -11,8 +11,8 @@ use crate::link::{FoundLink, FoundRoute, LinkKind, Links};
 use crate::netlink::NetlinkError;
 use crate::nft::Verified;
 use crate::state::{HostState, Locked, NetworkRecord, NetworkState};
-use crate::wireguard::SetUpWireGuardError;
-use crate::{Subnet, WireGuardSpec, names};
+use crate::wireguard::{SetUpWireGuardError, WireGuardWay};
+use crate::{Subnet, names};
 
 pub(super) fn open(options: &NetworkOptions) -> Result<Network, OpenNetworkError> {
     let host = HostState::open(&options.state_dir)?;
@@ -116,7 +116,7 @@ fn make(
 /// Makes the way out through WireGuard, when the rules that close all others are in force.
 pub(super) fn ensure_wireguard(
     record: &NetworkRecord,
-    wireguard: &WireGuardSpec,
+    wireguard: &WireGuardWay,
     on_step: &StepHook,
 ) -> Result<(), SetUpWireGuardError> {
     record.wireguard_egress().ensure_stepwise(wireguard, &mut |step| {

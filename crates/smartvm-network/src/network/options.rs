@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::step::StepHook;
 use crate::policy::{EgressPolicy, Isolation};
 use crate::state::NetworkRecord;
-use crate::wireguard::WireGuardRecord;
-use crate::{InterfaceName, Subnet, WireGuardSpec};
+use crate::wireguard::WireGuardWay;
+use crate::{InterfaceName, Subnet};
 
 /// What a network is to be. The default is closed, but for connections to beyond the host.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct NetworkOptions {
     pub only_out_of: Option<InterfaceName>,
     /// The WireGuard interface that all that leaves the subnet goes through; by default none. One that
     /// fails closed is the only link by which guests' packets may leave.
-    pub wireguard: Option<WireGuardSpec>,
+    pub wireguard: Option<WireGuardWay>,
     /// The largest packet on bridge and TAPs, in bytes; by default the kernel's choice, 1500.
     pub mtu: Option<u32>,
     /// Where it is written down what exists; by default `/run/smartvm/net`, for the whole host.
@@ -38,7 +38,7 @@ impl NetworkOptions {
     pub const STATE_DIR: &str = "/run/smartvm/net";
 
     pub(super) fn record(&self, bridge_is_ours: bool) -> NetworkRecord {
-        let wireguard = self.wireguard.as_ref().and_then(WireGuardRecord::of);
+        let wireguard = self.wireguard.as_ref().and_then(WireGuardWay::record);
         let closed = wireguard.as_ref().filter(|wireguard| wireguard.fail_closed);
         let only_out_of = closed.map(|wireguard| wireguard.interface.clone());
         NetworkRecord {

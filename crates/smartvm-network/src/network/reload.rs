@@ -7,6 +7,7 @@ use super::open_error::OpenNetworkError;
 use crate::InterfaceName;
 use crate::nft::{Ruleset, Verified};
 use crate::state::{GuestRecord, HostState, Locked, NetworkRecord, NetworkState, StateError};
+use crate::wireguard::WireGuardWay;
 
 impl Network {
     /// Puts the rules of a network in force again, whole and in one transaction, from what is
@@ -28,7 +29,8 @@ impl Network {
         kernel.nftables.replace(&rules)?;
         kernel.nftables.verify(&rules, Verified::Everything)?;
         if let Some(wireguard) = &record.wireguard {
-            record.wireguard_egress().restore(wireguard)?;
+            let way = WireGuardWay::Recorded(wireguard.clone());
+            record.wireguard_egress().ensure(&way)?;
         }
         host.need_forwarding(network)?;
         Ok(true)

@@ -11,7 +11,7 @@ pub(super) const MAIN: u32 = 254;
 
 /// Before the rules of others: those that VPN programs make by default are between 5,200 and 32,766.
 const WITHIN: u32 = 5150;
-const EGRESS: u32 = 5151;
+pub(super) const EGRESS: u32 = 5151;
 const LOCK: u32 = 5152;
 
 /// The rules and routes that send what leaves a subnet through one link.

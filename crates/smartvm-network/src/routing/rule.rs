@@ -116,6 +116,18 @@ impl Rule {
         })
     }
 
+    /// The host's own packets from an address of a tunnel are for the tunnel's table too.
+    pub(crate) fn of_address(address: Ipv4Addr, table: u32) -> Self {
+        let from = Network { address, prefix: 32 };
+        let action = Action::Lookup { table, suppress: None };
+        Self { priority: super::plan::EGRESS, from, to: None, action }
+    }
+
+    /// Whether it is about a single address of the host, and not about a subnet, which has four or more.
+    pub(crate) fn is_of_address(&self) -> bool {
+        self.from.prefix == 32
+    }
+
     /// Whether it is about packets of the subnet.
     pub(crate) fn is_from(&self, subnet: Subnet) -> bool {
         self.from == subnet.into()

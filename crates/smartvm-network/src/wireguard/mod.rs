@@ -14,6 +14,7 @@ mod key;
 mod options;
 mod record;
 mod spec;
+mod way;
 
 pub use config::{
     ConfigBreach, ConfigRule, Field, InvalidWireGuardConfig, PeerConfig, Section, WireGuardConfig,
@@ -27,3 +28,4 @@ pub use key::{ParseKeyError, PublicKey, SecretKey};
 pub use options::{WireGuardOptions, WireGuardText};
 pub use record::WireGuardRecord;
 pub use spec::{DEFAULT_INTERFACE, DEFAULT_ROUTE_TABLE, InvalidWireGuard, WireGuardSpec};
+pub use way::WireGuardWay;

@@ -79,7 +79,7 @@ fn nothing_leaves_in_the_clear_when_the_manager_is_killed_and_the_next_one_goes_
     let capture = world.capture();
     let traffic = world.traffic();
     // Before each step of the set-up.
-    for at in 0..11 {
+    for at in 0..12 {
         let status = world.manager(Some(at)).wait().unwrap();
         assert_eq!(status.signal(), Some(9), "step {at}");
         world.expect_closed(&traffic, &capture, 0, &format!("killed before step {at}"));
@@ -106,4 +106,29 @@ fn nothing_leaves_in_the_clear_when_the_manager_is_killed_and_the_next_one_goes_
     assert_eq!(world.state(), before);
     world.expect_closed(&traffic, &capture, 0, "swept at last");
     assert_eq!(traffic.latest("internet"), 0);
+}
+
+#[test]
+fn what_the_host_says_of_a_late_answer_goes_back_into_the_tunnel() {
+    let world = World::new();
+    world.host.run(|| egress().ensure(&spec()).unwrap());
+    let capture = world.capture();
+    let traffic = world.traffic();
+    // To no port that anybody listens on: the host's ICMP error repeats it.
+    let refused = world.peer.run(|| {
+        let socket = std::net::UdpSocket::bind((super::world::WORLD, 0)).unwrap();
+        socket.connect("10.70.0.2:9").unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_millis(200))).unwrap();
+        smartvm_testkit::eventually(DEADLINE, "the host refuses", || {
+            // The first ones find no handshake yet.
+            let sent = socket.send(b"late in-the-clear 1000000");
+            let answer = sent.and_then(|_| socket.recv(&mut [0; 8]));
+            answer
+                .err()
+                .map(|error| error.kind())
+                .filter(|kind| *kind == std::io::ErrorKind::ConnectionRefused)
+        })
+    });
+    assert_eq!(refused, std::io::ErrorKind::ConnectionRefused);
+    world.expect_closed(&traffic, &capture, 0, "an error about a packet out of the tunnel");
 }

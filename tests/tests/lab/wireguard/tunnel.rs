@@ -1,9 +1,12 @@
 //! The tunnel: that it is as configured, and that packets arrive.
 
 use smartvm_network::netlink::NetlinkError;
+use smartvm_network::wireguard::WireGuardWay;
 use smartvm_testkit::eventually;
 
-use super::world::{DEADLINE, HOST_KEY, PEER_PUBLIC, SHARED, World, config, egress, spec, spec_of};
+use super::world::{
+    DEADLINE, HOST_KEY, PEER_PUBLIC, SHARED, World, config, egress, spec, spec_of, way,
+};
 
 #[test]
 fn a_managed_tunnel_carries_guests_to_the_peer_and_shows_what_it_does() {
@@ -60,7 +63,7 @@ fn a_peer_is_reached_over_ipv6_as_well() {
 fn what_is_as_configured_is_left_alone_and_a_new_configuration_is_taken_over() {
     let world = World::new();
     world.set_rules(true);
-    let steps = |spec: &smartvm_network::WireGuardSpec| {
+    let steps = |spec: &WireGuardWay| {
         let mut steps = Vec::new();
         let mut note = |step: smartvm_network::wireguard::WireGuardStep| {
             steps.push(step.to_string());
@@ -70,7 +73,7 @@ fn what_is_as_configured_is_left_alone_and_a_new_configuration_is_taken_over() {
         steps
     };
     let made = steps(&spec());
-    assert_eq!(made.len(), 11, "{made:?}");
+    assert_eq!(made.len(), 12, "{made:?}");
     assert_eq!(steps(&spec()), ["set the MTU"; 0], "nothing to do");
     world.host.ip("link set svwg0 mtu 1300 down");
     world.host.ip("addr add 10.99.0.1/32 dev svwg0");
@@ -89,6 +92,21 @@ fn what_is_as_configured_is_left_alone_and_a_new_configuration_is_taken_over() {
     assert_eq!((report.listen_port, report.peers.len()), (Some(40000), 1));
     assert!(world.host.ip("link show svwg0").contains("mtu 1420"));
     world.traffic().expect_answer("peer", DEADLINE);
+
+    // From what is written down alone it is brought up, but neither made nor changed.
+    let recorded = |way: &WireGuardWay| WireGuardWay::Recorded(way.record().unwrap());
+    world.host.ip("link set svwg0 down");
+    assert_eq!(
+        steps(&recorded(&spec_of(&other))),
+        ["bring the interface up", "add the default route"]
+    );
+    let refused = |way: &WireGuardWay| {
+        let error = world.host.run(|| egress().ensure(&recorded(way)).unwrap_err());
+        assert!(error.hint().unwrap().contains("keys are not kept"), "{error}");
+    };
+    refused(&spec());
+    world.host.ip("link del svwg0");
+    refused(&spec_of(&other));
 }
 
 #[test]
@@ -100,7 +118,7 @@ fn another_name_takes_the_place_of_the_old_interface() {
         "config": config("203.0.113.10:51820"), "interfaceName": "svwg7", "routeTable": 77,
     }))
     .unwrap();
-    let other = smartvm_network::WireGuardSpec::try_from(&options).unwrap();
+    let other = way(&options);
     world.host.run(|| egress().ensure(&other).unwrap());
     let state = world.state();
     assert!(state.contains("svwg7") && !state.contains("svwg0"), "{state}");
@@ -125,7 +143,7 @@ fn an_interface_of_somebody_else_is_neither_taken_nor_removed() {
     world.host.ip("link set svwg0 up");
     let options: smartvm_network::WireGuardOptions =
         serde_json::from_str(r#"{"existingInterface":"svwg0"}"#).unwrap();
-    let existing = smartvm_network::WireGuardSpec::try_from(&options).unwrap();
+    let existing = way(&options);
     world.host.run(|| egress().ensure(&existing).unwrap());
     world.host.run(|| egress().remove().unwrap());
     assert!(world.host.ip("link show svwg0").contains("UP"));
@@ -149,7 +167,7 @@ fn a_set_up_that_fails_at_any_step_leaves_the_host_as_it_was() {
             })
         });
         if done.is_ok() {
-            assert_eq!(at, 11, "every step has failed once");
+            assert_eq!(at, 12, "every step has failed once");
             break;
         }
         let shown = format!("{:?}", done.unwrap_err());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use smartvm_network::nft::Nftables;
 use smartvm_network::policy::{EgressPolicy, Isolation, NetworkRules};
-use smartvm_network::wireguard::WireGuardStep;
+use smartvm_network::wireguard::{WireGuardStep, WireGuardWay};
 use smartvm_network::{InterfaceName, Subnet, WireGuardEgress, WireGuardOptions, WireGuardSpec};
 use smartvm_testkit::{NetNamespace, PacketCapture, Traffic, World as Answers, eventually};
 
@@ -85,8 +85,8 @@ impl World {
             interface_name: Some("wg0".into()),
             ..WireGuardOptions::default()
         };
-        let spec = WireGuardSpec::try_from(&options).unwrap();
-        self.peer.run(|| egress.ensure(&spec).unwrap());
+        let way = way(&options);
+        self.peer.run(|| egress.ensure(&way).unwrap());
     }
 
     /// Puts the network's rules in force: only out of `svwg0`, or out of anything.
@@ -176,11 +176,15 @@ pub(super) fn config(endpoint: &str) -> String {
     )
 }
 
-pub(super) fn spec_of(config: &str) -> WireGuardSpec {
+pub(super) fn spec_of(config: &str) -> WireGuardWay {
     let options = WireGuardOptions { config: Some(config.into()), ..WireGuardOptions::default() };
-    WireGuardSpec::try_from(&options).unwrap()
+    way(&options)
 }
 
-pub(super) fn spec() -> WireGuardSpec {
+pub(super) fn way(options: &WireGuardOptions) -> WireGuardWay {
+    WireGuardSpec::try_from(options).unwrap().into()
+}
+
+pub(super) fn spec() -> WireGuardWay {
     spec_of(&config("203.0.113.10:51820"))
 }

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use smartvm_network::wireguard::WireGuardWay;
 use smartvm_network::{Subnet, WireGuardEgress, WireGuardOptions, WireGuardSpec};
 use smartvm_testkit::{NetNamespace, PacketCapture, Traffic, World as Answers};
 
@@ -94,12 +95,12 @@ pub(super) fn egress() -> WireGuardEgress {
     WireGuardEgress::new("svbr0".parse().unwrap(), Subnet::default())
 }
 
-pub(super) fn spec(json: &str) -> WireGuardSpec {
+pub(super) fn spec(json: &str) -> WireGuardWay {
     let options: WireGuardOptions = serde_json::from_str(json).unwrap();
-    WireGuardSpec::try_from(&options).unwrap()
+    WireGuardSpec::try_from(&options).unwrap().into()
 }
 
 /// The cable as an interface that somebody else made.
-pub(super) fn existing() -> WireGuardSpec {
+pub(super) fn existing() -> WireGuardWay {
     spec(r#"{"existingInterface":"wgx0"}"#)
 }

@@ -21,8 +21,7 @@ pub use status::{WireGuardPeerReport, WireGuardReport};
 pub use step::WireGuardStep;
 
 use self::set_up::Wanted;
-use super::record::WireGuardRecord;
-use super::spec::WireGuardSpec;
+use super::way::WireGuardWay;
 use crate::link::{FoundLink, LinkKind};
 use crate::netlink::NetlinkError;
 use crate::{InterfaceName, Subnet, names};
@@ -47,7 +46,8 @@ impl WireGuardEgress {
 
     /// Makes it so that all that leaves the subnet goes through the interface; to be so already is
     /// success. A managed interface of this network that has another configuration gets the new one.
-    /// Where not all traffic is to take this way, nothing is done.
+    /// Where not all traffic is to take this way, nothing is done. From what is written down alone, which
+    /// has no keys, rules and routes are put back and a managed interface is brought up, but not made.
     ///
     /// Blocks, and longer where an endpoint's name must be looked up. Packets of the host itself, and
     /// those that are not from the subnet, go where they went before.
@@ -57,10 +57,10 @@ impl WireGuardEgress {
     ///
     /// # Errors
     /// `WIREGUARD_SETUP_FAILED`: the managed interface's name is taken, the existing one is not there or
-    /// down, the table has a default route of somebody else, or the kernel refuses. What this call had
+    /// down, the recorded one is gone or has another configuration, the table has a default route of somebody else, or the kernel refuses. What this call had
     /// made is removed then, and nothing else.
-    pub fn ensure(&self, spec: &WireGuardSpec) -> Result<(), SetUpWireGuardError> {
-        self.ensure_stepwise(spec, &mut |_| Ok(()))
+    pub fn ensure(&self, way: &WireGuardWay) -> Result<(), SetUpWireGuardError> {
+        self.ensure_stepwise(way, &mut |_| Ok(()))
     }
 
     /// The same; `before` is told each change to the host before it is made. Its error ends the set-up
@@ -70,21 +70,12 @@ impl WireGuardEgress {
     /// As [`ensure`](Self::ensure), and what `before` returns.
     pub fn ensure_stepwise(
         &self,
-        spec: &WireGuardSpec,
+        way: &WireGuardWay,
         before: &mut dyn FnMut(WireGuardStep) -> Result<(), NetlinkError>,
     ) -> Result<(), SetUpWireGuardError> {
-        let record = WireGuardRecord::of(spec);
+        let record = way.record();
         let Some(record) = record else { return Ok(()) };
-        set_up::set_up(self, &Wanted { record: &record, config: spec.managed() }, before)
-    }
-
-    /// The same from what is written down, which has no keys: rules and routes are put back, and a
-    /// managed interface is brought up, but cannot be made.
-    ///
-    /// # Errors
-    /// As [`ensure`](Self::ensure), and when the managed interface is gone or has another configuration.
-    pub fn restore(&self, record: &WireGuardRecord) -> Result<(), SetUpWireGuardError> {
-        set_up::set_up(self, &Wanted { record, config: None }, &mut |_| Ok(()))
+        set_up::set_up(self, &Wanted { record: &record, config: way.config() }, before)
     }
 
     /// Removes all that [`ensure`](Self::ensure) made, in whatever process that was; to be gone already

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::set_up::is_address_of_none;
 use super::{WireGuardEgress, WireGuardStep as Step};
 use crate::link::Links;
 use crate::names;
@@ -72,13 +73,14 @@ struct Removal<'a> {
 impl Removal<'_> {
     fn perform(&mut self, egress: &WireGuardEgress) {
         let listed = self.routing.rules();
-        let (ours, others): (Vec<Rule>, Vec<Rule>) = self
-            .keep(listed)
-            .unwrap_or_default()
-            .into_iter()
-            .partition(|rule| rule.is_from(egress.subnet));
+        let rules: Vec<Rule> = self.keep(listed).unwrap_or_default();
+        let others =
+            rules.iter().filter(|rule| !rule.is_from(egress.subnet) && !rule.is_of_address());
+        let used_by_others: Vec<u32> = others.filter_map(Rule::egress_table).collect();
+        let is_ours =
+            |rule: &&Rule| rule.is_from(egress.subnet) || is_address_of_none(rule, &used_by_others);
+        let ours: Vec<Rule> = rules.iter().filter(is_ours).copied().collect();
         // A table that no rule names any more was left by a removal that did not come to its end.
-        let used_by_others: Vec<u32> = others.iter().filter_map(Rule::egress_table).collect();
         let listed = self.routing.default_routes();
         let mut routes = self.keep(listed).unwrap_or_default();
         routes.retain(|route| route.is_ours() && !used_by_others.contains(&route.table));

@@ -66,8 +66,9 @@ impl SetUp<'_> {
             (None, Some(link)) => self.kernel(|it| it.bring_up(&link).map(|()| link.index))?,
             (None, None) => unreachable!("what cannot be made was looked for first"),
         };
+        self.kernel(|it| it.bind_addresses(link, &rules))?;
         self.kernel(|it| it.open_way(link, &table))?;
-        self.kernel(|it| it.remove_stale(&rules))
+        self.kernel(|it| it.remove_stale(link, &rules))
     }
 
     fn kernel<T>(
@@ -108,9 +109,7 @@ impl SetUp<'_> {
         let table = self.plan.table;
         let mut routes = self.kernel(|it| it.routing.default_routes())?;
         routes.retain(|route| route.table == table);
-        let shared = rules
-            .iter()
-            .any(|rule| rule.egress_table() == Some(table) && !rule.is_from(self.plan.subnet));
+        let shared = self.tables_of_others(rules).contains(&table);
         for route in &routes {
             let link = match route.kind {
                 RouteKind::Link(link) if Some(link) == found.map(|found| found.index) => continue,
@@ -238,6 +237,35 @@ impl SetUp<'_> {
         Ok(())
     }
 
+    /// The tables that other networks' packets are routed by.
+    fn tables_of_others(&self, rules: &[Rule]) -> Vec<u32> {
+        let others =
+            rules.iter().filter(|rule| !rule.is_from(self.plan.subnet) && !rule.is_of_address());
+        others.filter_map(Rule::egress_table).collect()
+    }
+
+    /// What the host answers to packets out of a tunnel of ours goes back into it: an ICMP error repeats the
+    /// packet that it is about, such as a late answer to a guest.
+    fn bind_addresses(&mut self, link: u32, rules: &[Rule]) -> Result<(), NetlinkError> {
+        for rule in self.address_rules(link)? {
+            if !rules.contains(&rule) {
+                (self.before)(Step::AddRule)?;
+                if self.routing.add_rule(&rule)? {
+                    self.made.push(Made::Rule(rule));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn address_rules(&mut self, link: u32) -> Result<Vec<Rule>, NetlinkError> {
+        if self.wanted.record.managed.is_none() {
+            return Ok(Vec::new());
+        }
+        let addresses = self.links.addresses(link)?.into_iter();
+        Ok(addresses.map(|(address, _)| Rule::of_address(address, self.plan.table)).collect())
+    }
+
     fn open_way(&mut self, link: u32, table: &[Route]) -> Result<(), NetlinkError> {
         let leads_there = |route: &&Route| route.kind == RouteKind::Link(link);
         for stale in table.iter().filter(|route| route.is_ours() && !leads_there(route)) {
@@ -257,17 +285,19 @@ impl SetUp<'_> {
     }
 
     /// What an earlier configuration of this network made and this one has no use for.
-    fn remove_stale(&mut self, rules: &[Rule]) -> Result<(), NetlinkError> {
-        let wanted = self.plan.rules();
-        let ours = |rule: &&Rule| rule.is_from(self.plan.subnet);
+    fn remove_stale(&mut self, link: u32, rules: &[Rule]) -> Result<(), NetlinkError> {
+        let used_by_others = self.tables_of_others(rules);
+        let mut wanted = self.plan.rules();
+        wanted.extend(self.address_rules(link)?);
+        let ours = |rule: &&Rule| {
+            rule.is_from(self.plan.subnet) || is_address_of_none(rule, &used_by_others)
+        };
         let stale: Vec<Rule> =
             rules.iter().filter(ours).filter(|rule| !wanted.contains(rule)).copied().collect();
         for rule in &stale {
             (self.before)(Step::RemoveRule)?;
             self.routing.remove_rule(rule)?;
         }
-        let others = rules.iter().filter(|rule| !ours(rule)).filter_map(Rule::egress_table);
-        let used_by_others: Vec<u32> = others.collect();
         for route in self.routing.default_routes()? {
             let is_wanted = route.table == self.plan.table
                 && (self.plan.fail_closed || route.kind != RouteKind::Unreachable);
@@ -300,4 +330,9 @@ impl SetUp<'_> {
         }
         failures
     }
+}
+
+/// Whether a rule is about an address of a tunnel, and for a table that no other network uses.
+pub(super) fn is_address_of_none(rule: &Rule, used_by_others: &[u32]) -> bool {
+    rule.is_of_address() && rule.egress_table().is_none_or(|table| !used_by_others.contains(&table))
 }
