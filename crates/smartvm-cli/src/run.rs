@@ -48,6 +48,7 @@ pub(crate) fn perform(
     settings: &Settings,
     printer: Printer,
 ) -> Result<Exit, Failure> {
+    let settings = &Settings { network: args.devices.network_flags.clone(), ..settings.clone() };
     let make = || {
         let config = configuration::assemble(args, settings)?;
         Ok(move |manager: &SmartVm| manager.create_vm(&config))
