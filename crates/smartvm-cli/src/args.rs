@@ -9,6 +9,7 @@ use crate::completions::CompletionsArgs;
 use crate::exit_code::Exit;
 use crate::kernel::KernelArgs;
 use crate::metrics::MetricsArgs;
+use crate::net::NetArgs;
 use crate::run::RunArgs;
 use crate::snapshot::SnapshotArgs;
 
@@ -19,7 +20,8 @@ Examples:
   smartvm run --rootfs debian.ext4                boot it with that kernel
 
 Environment:
-  SMARTVM_DATA_DIR, SMARTVM_RUNTIME_DIR, SMARTVM_JAIL_DIR, SMARTVM_FIRECRACKER   as the flags
+  SMARTVM_DATA_DIR, SMARTVM_RUNTIME_DIR, SMARTVM_JAIL_DIR, SMARTVM_NETWORK_DIR, SMARTVM_FIRECRACKER
+                                                  as the flags
   SMARTVM_AGENT                                   the guest init that `kernel import` packs
   NO_COLOR                                        no colours";
 
@@ -68,6 +70,15 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) jail_dir: Option<PathBuf>,
+    /// Where it is written down what exists of networks [default: /run/smartvm/net]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "SMARTVM_NETWORK_DIR",
+        hide_env_values = true
+    )]
+    pub(crate) network_dir: Option<PathBuf>,
     /// The Firecracker to run [default: the newest in the data directory, else the one on PATH]
     #[arg(
         long,
@@ -101,6 +112,7 @@ pub(crate) enum Verb {
     Api(ApiArgs),
     Kernel(KernelArgs),
     Metrics(MetricsArgs),
+    Net(NetArgs),
     Snapshot(SnapshotArgs),
     /// Print the versions of smartvm and of Firecracker
     #[command(after_help = crate::version::AFTER_HELP)]

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::run::terminal;
 use crate::settings::Settings;
-use crate::{api, completions, doctor, kernel, logging, metrics, run, snapshot, version};
+use crate::{api, completions, doctor, kernel, logging, metrics, net, run, snapshot, version};
 
 /// Does what the command line says; a panic becomes [`Exit::Bug`].
 pub(crate) fn main() -> Exit {
@@ -56,6 +56,7 @@ fn perform(verb: Verb, settings: &Settings, printer: Printer) -> Result<Exit, Fa
         Verb::Api(args) => api::perform(&args, settings, printer),
         Verb::Kernel(args) => kernel::perform(&args.verb, settings, printer),
         Verb::Metrics(args) => metrics::perform(&args, settings, printer),
+        Verb::Net(args) => net::perform(&args.verb, settings, printer),
         Verb::Snapshot(args) => snapshot::perform(&args.verb, settings, printer),
         Verb::Version => version::perform(settings, printer),
         Verb::Completions(args) => completions::perform(&args, printer),

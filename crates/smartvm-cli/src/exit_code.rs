@@ -78,6 +78,9 @@ impl Exit {
             "BODY_NOT_JSON"
             | "INSTANCE_ID_INVALID"
             | "INVALID_CONFIG"
+            | "INVALID_FIREWALL_CONFIG"
+            | "INVALID_IP"
+            | "INVALID_PUBLISHED_PORT"
             | "INVALID_KERNEL_NAME"
             | "INVALID_SNAPSHOT_NAME"
             | "USAGE" => Self::Usage,
@@ -87,7 +90,15 @@ impl Exit {
             "GUEST_PANICKED" => Self::GuestPanicked,
             "OUTPUT_CLOSED" => Self::OutputClosed,
             "BUG" | "INTERNAL" => Self::Bug,
-            "CGROUP_UNAVAILABLE"
+            "BRIDGE_UNUSABLE"
+            | "CGROUP_UNAVAILABLE"
+            | "INTERFACE_EXISTS"
+            | "IP_EXHAUSTED"
+            | "IP_IN_USE"
+            | "NETWORK_DIFFERS"
+            | "PORT_IN_USE"
+            | "PORT_UNAVAILABLE"
+            | "SUBNET_IN_USE"
             | "FIRECRACKER_NOT_EXECUTABLE"
             | "FIRECRACKER_WRONG_ARCH"
             | "INVALID_STATE"
@@ -134,6 +145,7 @@ impl Exit {
                 | "DRIVE_UNUSABLE"
                 | "INITRD_UNREADABLE"
                 | "INVALID_CONFIG"
+                | "FIREWALL_UNREADABLE"
                 | "KERNEL_UNREADABLE"
         )
     }

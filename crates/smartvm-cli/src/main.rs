@@ -14,6 +14,7 @@ mod failure;
 mod kernel;
 mod logging;
 mod metrics;
+mod net;
 mod owner;
 mod printer;
 mod run;

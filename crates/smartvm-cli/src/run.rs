@@ -48,6 +48,9 @@ pub(crate) fn perform(
     settings: &Settings,
     printer: Printer,
 ) -> Result<Exit, Failure> {
+    let network = args.devices.network_flags.clone();
+    let wireguard = network.wireguard.options()?;
+    let settings = &Settings { network, wireguard, ..settings.clone() };
     let make = || {
         let config = configuration::assemble(args, settings)?;
         Ok(move |manager: &SmartVm| manager.create_vm(&config))

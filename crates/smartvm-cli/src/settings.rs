@@ -5,6 +5,7 @@
 //! | `SMARTVM_DATA_DIR` | where kernels and downloads are kept | `--data-dir` |
 //! | `SMARTVM_RUNTIME_DIR` | where the files of running VMs are | `--runtime-dir` |
 //! | `SMARTVM_JAIL_DIR` | where jails are made | `--jail-dir` |
+//! | `SMARTVM_NETWORK_DIR` | where it is written down what exists of networks | `--network-dir` |
 //! | `SMARTVM_FIRECRACKER` | which Firecracker to use | `--firecracker` |
 //! | `SMARTVM_AGENT` | which guest init `kernel import` packs | `kernel import --init` |
 //! | `XDG_DATA_HOME`, `HOME` | the default data directory of a user who is not root | |
@@ -19,12 +20,14 @@ use std::path::{Path, PathBuf};
 use smartvm::SmartVmOptions;
 use smartvm_firecracker::FirecrackerBinary;
 use smartvm_images::KernelStore;
+use smartvm_network::WireGuardOptions;
 
 use crate::args::Global;
 use crate::failure::Failure;
+use crate::net::NetworkFlags;
 
 /// What the libraries must know of this host and user.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// Where kernels and downloads are kept.
     pub(crate) data_dir: PathBuf,
@@ -32,6 +35,12 @@ pub(crate) struct Settings {
     pub(crate) runtime_dir: PathBuf,
     /// Where jails are made, when that was said.
     pub(crate) jail_dir: Option<PathBuf>,
+    /// Where it is written down what exists of networks.
+    pub(crate) network_dir: PathBuf,
+    /// The network of VMs whose network devices name no TAP.
+    pub(crate) network: NetworkFlags,
+    /// The way out of that network, if it is WireGuard.
+    pub(crate) wireguard: Option<WireGuardOptions>,
     /// The Firecracker that was asked for.
     pub(crate) firecracker: Option<PathBuf>,
     /// The defects of Firecracker that are accepted.
@@ -58,6 +67,11 @@ impl Settings {
             data_dir: absolute(&data_dir)?,
             runtime_dir: absolute(global.runtime_dir.as_deref().unwrap_or(&defaults.runtime_dir))?,
             jail_dir: global.jail_dir.as_deref().map(absolute).transpose()?,
+            network_dir: absolute(
+                global.network_dir.as_deref().unwrap_or(&defaults.network_state_dir),
+            )?,
+            network: NetworkFlags::default(),
+            wireguard: None,
             firecracker: global.firecracker.as_deref().map(absolute).transpose()?,
             accepted_defects: global.accept_defect.clone(),
             path_var: variable("PATH"),
@@ -67,7 +81,13 @@ impl Settings {
 
     /// The same for the library.
     pub(crate) fn options(&self) -> SmartVmOptions {
+        let defaults = SmartVmOptions::default();
         SmartVmOptions {
+            bridge_name: self.network.bridge.clone().unwrap_or(defaults.bridge_name),
+            subnet: self.network.subnet.unwrap_or(defaults.subnet),
+            isolation: self.network.isolation(),
+            wireguard: self.wireguard.clone(),
+            network_state_dir: self.network_dir.clone(),
             data_dir: self.data_dir.clone(),
             runtime_dir: self.runtime_dir.clone(),
             firecracker_binary_path: self.firecracker.clone(),

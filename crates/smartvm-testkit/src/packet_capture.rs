@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SocketFlags, SocketType, recv, socket_with};
 
-use crate::NetNamespace;
+use crate::{NetNamespace, eventually};
 
 /// `ETH_P_ALL`, in the order of the network.
 const ALL: u32 = 0x0300;
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// the value is made until it is dropped.
 #[derive(Debug)]
 pub struct PacketCapture {
-    frames: Arc<Mutex<Vec<Vec<u8>>>>,
+    frames: Arc<Mutex<Vec<Arc<[u8]>>>>,
     stop: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
 }
@@ -53,7 +53,7 @@ impl PacketCapture {
             while !stopped.load(Ordering::Relaxed) {
                 match recv(&socket, buffer.as_mut_slice(), RecvFlags::empty()) {
                     Ok((length, _)) => {
-                        let frame = buffer[..length].to_vec();
+                        let frame = buffer[..length].into();
                         kept.lock().expect("nothing panics while it holds this lock").push(frame);
                     }
                     Err(Errno::AGAIN | Errno::INTR) => {}
@@ -64,18 +64,42 @@ impl PacketCapture {
         Self { frames, stop, reader: Some(reader) }
     }
 
-    /// What `pick` makes of each recorded frame.
+    /// What `pick` makes of each recorded frame, the oldest first.
     #[must_use]
     pub fn pick<T>(&self, pick: impl FnMut(&[u8]) -> Option<T>) -> Vec<T> {
-        let frames = self.frames.lock().expect("nothing panics while it holds this lock");
-        frames.iter().map(Vec::as_slice).filter_map(pick).collect()
+        self.since(0).iter().map(AsRef::as_ref).filter_map(pick).collect()
     }
 
     /// How many of the recorded frames have these bytes in them.
     #[must_use]
     pub fn count(&self, bytes: &[u8]) -> usize {
-        self.pick(|frame| frame.windows(bytes.len()).any(|part| part == bytes).then_some(())).len()
+        self.pick(|frame| has(frame, bytes).then_some(())).len()
     }
+
+    /// Waits until a frame is recorded that has these bytes in it, sent by `send`.
+    ///
+    /// # Panics
+    /// When there is none within that time.
+    #[track_caller]
+    pub fn expect(&self, bytes: &[u8], within: Duration, send: impl FnOnce()) {
+        let mut seen = self.since(0).len();
+        send();
+        eventually(within, "a packet is recorded", || {
+            let new = self.since(seen);
+            seen += new.len();
+            new.iter().any(|frame| has(frame, bytes)).then_some(())
+        });
+    }
+
+    /// The frames after the first `seen` ones. Nothing is looked at while the recording waits.
+    fn since(&self, seen: usize) -> Vec<Arc<[u8]>> {
+        let frames = self.frames.lock().expect("nothing panics while it holds this lock");
+        frames.get(seen..).unwrap_or_default().to_vec()
+    }
+}
+
+fn has(frame: &[u8], bytes: &[u8]) -> bool {
+    memchr::memmem::find(frame, bytes).is_some()
 }
 
 impl Drop for PacketCapture {

@@ -11,8 +11,8 @@ use crate::{NetNamespace, PacketCapture, eventually};
 
 /// The port of the world's answering.
 const PORT: u16 = 7;
-/// How long a call waits for its answer before the next one is made.
-const PATIENCE: Duration = Duration::from_millis(2);
+/// How long after the last answer, or the call, the next call is made.
+const PATIENCE: Duration = Duration::from_millis(4);
 
 /// Answers every call with a name and the call itself, until it is dropped.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct World {
     _worker: Worker,
 }
 
-/// Calls an address without pause, until it is dropped.
+/// Calls an address some hundred times a second, until it is dropped.
 ///
 /// Each call is a datagram of its own with the mark and a number, so that each packet on the way can
 /// be told.
@@ -80,7 +80,7 @@ impl Traffic {
                 let call = number.fetch_add(1, Ordering::SeqCst) + 1;
                 // That there is no way is what some tests want.
                 let _ = socket.send_to(format!("{text} {call}").as_bytes(), (world, PORT));
-                if let Ok(length) = socket.recv(&mut buffer) {
+                while let Ok(length) = socket.recv(&mut buffer) {
                     let text = String::from_utf8_lossy(&buffer[..length]);
                     let mut words = text.split(' ');
                     if let (Some(name), Some(call)) = (words.next(), words.nth(1)) {
@@ -141,16 +141,21 @@ impl Traffic {
     #[must_use]
     pub fn sent(&self, capture: &PacketCapture, since: u64) -> Vec<u64> {
         // An answer has the name of who gives it in front.
-        self.find(capture, since, |before| !before.ends_with(' '))
+        self.find(capture, since, |before| !before.ends_with(b" "))
     }
 
-    fn find(&self, capture: &PacketCapture, since: u64, counts: impl Fn(&str) -> bool) -> Vec<u64> {
+    fn find(
+        &self,
+        capture: &PacketCapture,
+        since: u64,
+        counts: impl Fn(&[u8]) -> bool,
+    ) -> Vec<u64> {
         let mark = format!("{} ", self.mark);
         capture.pick(|frame| {
-            let text = String::from_utf8_lossy(frame);
-            let (before, digits) = text.split_once(mark.as_str())?;
+            let at = memchr::memmem::find(frame, mark.as_bytes())?;
+            let digits = String::from_utf8_lossy(&frame[at + mark.len()..]);
             let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-            digits[..end].parse().ok().filter(|call| *call > since && counts(before))
+            digits[..end].parse().ok().filter(|call| *call > since && counts(&frame[..at]))
         })
     }
 }

@@ -1,13 +1,14 @@
 //! Removing the interface of a VM.
 
 use std::io;
+use std::path::Path;
 
 use super::handle::{Kernel, Network};
 use crate::conntrack::Side;
 use crate::netlink::NetlinkError;
 use crate::nft::{Change, Family, Nftables};
 use crate::policy::{EgressPolicy, GuestRules};
-use crate::state::{GuestRecord, HostState, Locked, StateError};
+use crate::state::{GuestRecord, HostState, Locked, NetworkState, StateError};
 use crate::wireguard::RemoveWireGuardError;
 use crate::{InterfaceName, names};
 
@@ -59,6 +60,25 @@ impl DetachError {
 }
 
 impl Network {
+    /// Removes the interface behind a TAP from what is written down of it, by any process, whether
+    /// it uses the network or not. To be gone already is success.
+    ///
+    /// # Errors
+    /// What the kernel refuses; what is left can be removed by another try or the next sweep.
+    pub fn remove_interface(
+        state_dir: &Path,
+        network: &InterfaceName,
+        tap: &InterfaceName,
+    ) -> Result<(), DetachError> {
+        let Some(host) = HostState::existing(state_dir) else { return Ok(()) };
+        let state = NetworkState::new(&host, network);
+        let Some(guest) = state.guest(tap)? else { return Ok(()) };
+        let mut kernel = Kernel::open()?;
+        kernel.links.remove(tap)?;
+        let locked = state.lock()?;
+        withdraw(&host, &locked, &mut kernel, &guest)
+    }
+
     /// Removes the interface behind a TAP, whoever made it: TAP, rules, connections, ports and
     /// address, in this order. To be gone already is success.
     ///

@@ -1,5 +1,6 @@
 //! A network in use.
 
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::open_error::OpenNetworkError;
@@ -68,6 +69,19 @@ impl Network {
     /// network with other settings, `WIREGUARD_SETUP_FAILED`, and what the kernel refuses. What was made is then gone again.
     pub fn open(options: &NetworkOptions) -> Result<Self, OpenNetworkError> {
         super::open::open(options)
+    }
+
+    /// Uses a network that exists, as it is; none when there is none of that name.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn existing(
+        state_dir: &Path,
+        name: &InterfaceName,
+    ) -> Result<Option<Self>, OpenNetworkError> {
+        let Some(host) = HostState::existing(state_dir) else { return Ok(None) };
+        let Some(record) = NetworkState::new(&host, name).record()? else { return Ok(None) };
+        Self::open(&NetworkOptions::of(record, state_dir)).map(Some)
     }
 
     /// The name of the bridge, by which the network goes.

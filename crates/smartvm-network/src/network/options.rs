@@ -1,6 +1,6 @@
 //! What a network is to be.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::step::StepHook;
 use crate::policy::{EgressPolicy, Isolation};
@@ -36,6 +36,21 @@ impl NetworkOptions {
     /// Where it is written down what exists, for the whole host; forgotten at its restart, as
     /// everything else that is made is.
     pub const STATE_DIR: &str = "/run/smartvm/net";
+
+    /// What a network that exists was to be.
+    pub(super) fn of(record: NetworkRecord, state_dir: &Path) -> Self {
+        Self {
+            bridge: record.bridge,
+            subnet: record.subnet,
+            isolation: record.isolation,
+            egress: record.egress,
+            only_out_of: record.only_out_of,
+            wireguard: record.wireguard.map(WireGuardWay::Recorded),
+            mtu: record.mtu,
+            state_dir: state_dir.to_owned(),
+            on_step: StepHook::default(),
+        }
+    }
 
     pub(super) fn record(&self, bridge_is_ours: bool) -> NetworkRecord {
         let wireguard = self.wireguard.as_ref().and_then(WireGuardWay::record);

@@ -8,7 +8,7 @@ use smartvm_network::nft::Nftables;
 use smartvm_network::policy::{EgressPolicy, Isolation, NetworkRules};
 use smartvm_network::wireguard::{WireGuardStep, WireGuardWay};
 use smartvm_network::{InterfaceName, Subnet, WireGuardEgress, WireGuardOptions, WireGuardSpec};
-use smartvm_testkit::{NetNamespace, PacketCapture, Traffic, World as Answers, eventually};
+use smartvm_testkit::{NetNamespace, PacketCapture, Traffic, World as Answers};
 
 /// An address that the internet has, and the peer too.
 pub(super) const WORLD: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
@@ -120,13 +120,11 @@ impl World {
         what: &str,
     ) {
         traffic.make_calls(30);
-        let before = capture.count(b"fence");
-        self.host.run(|| {
-            let socket = std::net::UdpSocket::bind("192.0.2.1:0").unwrap();
-            socket.send_to(b"fence", "192.0.2.2:9").unwrap();
-        });
-        eventually(DEADLINE, "the uplink is recorded", || {
-            (capture.count(b"fence") > before).then_some(())
+        capture.expect(b"fence", DEADLINE, || {
+            self.host.run(|| {
+                let socket = std::net::UdpSocket::bind("192.0.2.1:0").unwrap();
+                socket.send_to(b"fence", "192.0.2.2:9").unwrap();
+            });
         });
         assert_eq!(traffic.seen(capture, since), [0; 0], "left in the clear: {what}");
     }

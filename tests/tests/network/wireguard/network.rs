@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smartvm_network::{Network, NetworkOptions, NetworkReport, StepHook};
-use smartvm_testkit::{NetNamespace, PacketCapture, Traffic, World as Answers, eventually};
+use smartvm_testkit::{NetNamespace, PacketCapture, Traffic, World as Answers};
 
 use super::world::{DEADLINE, WORLD, existing, spec};
 use crate::lifecycle;
@@ -51,13 +51,11 @@ impl Tunnelled {
     #[track_caller]
     fn expect_closed(&self, traffic: &Traffic, capture: &PacketCapture, what: &str) {
         traffic.make_calls(30);
-        let before = capture.count(b"fence");
-        self.world.host.run(|| {
-            let socket = std::net::UdpSocket::bind("192.0.2.1:0").unwrap();
-            socket.send_to(b"fence", "192.0.2.2:9").unwrap();
-        });
-        eventually(DEADLINE, "the uplink is recorded", || {
-            (capture.count(b"fence") > before).then_some(())
+        capture.expect(b"fence", DEADLINE, || {
+            self.world.host.run(|| {
+                let socket = std::net::UdpSocket::bind("192.0.2.1:0").unwrap();
+                socket.send_to(b"fence", "192.0.2.2:9").unwrap();
+            });
         });
         assert_eq!(traffic.sent(capture, 0), [0; 0], "left in the clear: {what}");
         assert_eq!(traffic.latest("internet"), 0, "{what}");

@@ -61,13 +61,11 @@ impl World {
 
     /// Lets a packet of the host's own pass the uplink, after all that came before it.
     pub(super) fn flush(&self, capture: &PacketCapture) {
-        let before = capture.count(b"fence");
-        self.host.run(|| {
-            let socket = std::net::UdpSocket::bind("192.0.2.1:0").unwrap();
-            socket.send_to(b"fence", "192.0.2.2:9").unwrap();
-        });
-        smartvm_testkit::eventually(DEADLINE, "the uplink is recorded", || {
-            (capture.count(b"fence") > before).then_some(())
+        capture.expect(b"fence", DEADLINE, || {
+            self.host.run(|| {
+                let socket = std::net::UdpSocket::bind("192.0.2.1:0").unwrap();
+                socket.send_to(b"fence", "192.0.2.2:9").unwrap();
+            });
         });
     }
 
