@@ -12,5 +12,6 @@ mod lifecycle;
 mod links;
 mod publishing;
 mod rules;
+mod security;
 mod spoofing;
 mod world;
