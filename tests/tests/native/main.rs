@@ -16,6 +16,7 @@ mod jail;
 mod known_bad;
 mod lifecycle;
 mod live_changes;
+mod managed_network;
 mod manager;
 mod output_files;
 mod recovery;

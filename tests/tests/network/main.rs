@@ -12,6 +12,7 @@ mod lifecycle;
 mod links;
 mod publishing;
 mod rules;
+mod security;
 mod spoofing;
 mod wireguard;
 mod world;

@@ -37,9 +37,11 @@ impl HostState {
         Ok(Self { path: path.to_owned() })
     }
 
-    /// The directory, if there is one; nothing is made.
+    /// The directory, if there is one and it is ours; nothing is made.
     pub(crate) fn existing(path: &Path) -> Option<Self> {
-        path.is_dir().then(|| Self { path: path.to_owned() })
+        let found = fs_err::symlink_metadata(path).ok()?;
+        let ours = found.is_dir() && found.uid() == geteuid().as_raw();
+        ours.then(|| Self { path: path.to_owned() })
     }
 
     pub(crate) fn path(&self) -> &Path {
