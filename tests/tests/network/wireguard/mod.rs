@@ -6,5 +6,6 @@
 mod faults;
 mod locks;
 mod network;
+mod security;
 mod set_up;
 mod world;

@@ -25,7 +25,17 @@ pub(super) struct World {
 }
 
 impl World {
+    /// No address of a guest is translated, so both ways lead back to it.
     pub(super) fn new() -> Self {
+        let world = Self::without_return();
+        for (other, net) in [(&world.internet, "192.0.2"), (&world.peer, "10.70.0")] {
+            other.ip(&format!("route add 172.30.0.0/24 via {net}.1"));
+        }
+        world
+    }
+
+    /// Whoever is called knows the host's addresses only.
+    pub(super) fn without_return() -> Self {
         let [host, guest, internet, peer] = std::array::from_fn(|_| NetNamespace::new());
         host.ip("link add svbr0 type bridge");
         host.ip("link set svbr0 up");
@@ -41,8 +51,6 @@ impl World {
             host.ip(&format!("addr add {net}.1/24 dev {link}"));
             other.ip(&format!("addr add {net}.2/24 dev {other_link}"));
             other.ip(&format!("addr add {WORLD}/32 dev lo"));
-            // No address of a guest is translated here, so both ways lead back.
-            other.ip(&format!("route add 172.30.0.0/24 via {net}.1"));
         }
         host.ip("route add default via 192.0.2.2");
         host.command("sysctl -qw net.ipv4.ip_forward=1");
