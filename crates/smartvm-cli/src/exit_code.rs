@@ -79,10 +79,12 @@ impl Exit {
             | "INSTANCE_ID_INVALID"
             | "INVALID_CONFIG"
             | "INVALID_FIREWALL_CONFIG"
+            | "INVALID_INTERFACE_NAME"
             | "INVALID_IP"
             | "INVALID_PUBLISHED_PORT"
             | "INVALID_KERNEL_NAME"
             | "INVALID_SNAPSHOT_NAME"
+            | "INVALID_WIREGUARD_CONFIG"
             | "USAGE" => Self::Usage,
             "PROCESS_EXITED" | "VMM_CRASHED" | "VMM_EXITED" | "VM_OUT_OF_MEMORY" => {
                 Self::VmmCrashed
@@ -130,7 +132,8 @@ impl Exit {
             | "UNSAFE_DIRECTORY"
             | "VM_EXISTS"
             | "VM_NOT_STARTED"
-            | "VM_OWNER_DEAD" => Self::Conflict,
+            | "VM_OWNER_DEAD"
+            | "WIREGUARD_SETUP_FAILED" => Self::Conflict,
             code if code.ends_with("_NOT_FOUND") => Self::NotFound,
             _ => Self::Failed,
         }
@@ -147,6 +150,7 @@ impl Exit {
                 | "INVALID_CONFIG"
                 | "FIREWALL_UNREADABLE"
                 | "KERNEL_UNREADABLE"
+                | "WIREGUARD_UNREADABLE"
         )
     }
 

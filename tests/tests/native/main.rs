@@ -25,3 +25,4 @@ mod support;
 mod telemetry;
 mod terminal;
 mod too_old;
+mod wireguard;

@@ -8,21 +8,21 @@ use serde_json::Value;
 use smartvm_testkit::tiny_guest::TinyGuest;
 use smartvm_testkit::{NetNamespace, TestHome, eventually, fixtures};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-struct Host {
-    namespace: NetNamespace,
-    home: TestHome,
+pub(crate) struct Host {
+    pub(crate) namespace: NetNamespace,
+    pub(crate) home: TestHome,
 }
 
 impl Host {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let host = Self { namespace: NetNamespace::new(), home: TestHome::new() };
         TinyGuest::halts().write_to(&host.home.path().join("guest")).unwrap();
         host
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(fixtures::command());
         command
             .args(words)
@@ -36,7 +36,7 @@ impl Host {
         command
     }
 
-    fn run(&self, id: &str, words: &[&str]) -> Child {
+    pub(crate) fn run(&self, id: &str, words: &[&str]) -> Child {
         let kernel = self.home.path().join("guest");
         let mut command = self.command(&["run", "--memory", "32", "--id", id]);
         command.args(words).arg("--kernel").arg(kernel);
@@ -45,7 +45,7 @@ impl Host {
         self.namespace.run(move || command.spawn().unwrap())
     }
 
-    fn net(&self, words: &[&str]) -> Value {
+    pub(crate) fn net(&self, words: &[&str]) -> Value {
         let mut command = self.command(&[&["net"], words, &["--json"]].concat());
         let done = self.namespace.run(move || command.output().unwrap());
         assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
@@ -58,7 +58,7 @@ impl Host {
     }
 
     /// Waits until Firecracker has opened the VM's TAP.
-    fn up(&self, id: &str) -> Value {
+    pub(crate) fn up(&self, id: &str) -> Value {
         eventually(DEADLINE, "the VM has its network", || {
             let guest = self.guests().into_iter().find(|guest| guest["vm"] == id)?;
             let tap = guest["tap"].as_str().unwrap().to_owned();
@@ -68,7 +68,7 @@ impl Host {
         })
     }
 
-    fn links(&self) -> Vec<String> {
+    pub(crate) fn links(&self) -> Vec<String> {
         let text = self.namespace.ip("-br link");
         text.lines().filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
     }
@@ -86,7 +86,7 @@ fn interrupt(child: &Child) {
 }
 
 /// Ends a `smartvm run`, whose guest knows no Ctrl-Alt-Del.
-fn end(child: &mut Child) {
+pub(crate) fn end(child: &mut Child) {
     eventually(DEADLINE, "the command has ended", || {
         interrupt(child);
         child.try_wait().unwrap()
