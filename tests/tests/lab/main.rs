@@ -13,4 +13,5 @@ mod devices;
 mod doctor;
 mod guest;
 mod jail;
+mod network;
 mod snapshots;
