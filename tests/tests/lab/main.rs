@@ -13,5 +13,6 @@ mod devices;
 mod doctor;
 mod guest;
 mod jail;
+mod network;
 mod snapshots;
 mod wireguard;

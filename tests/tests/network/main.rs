@@ -10,6 +10,7 @@ mod faults;
 mod isolation;
 mod lifecycle;
 mod links;
+mod model;
 mod publishing;
 mod rules;
 mod security;
