@@ -9,12 +9,12 @@ use support::{Said, run};
 
 fn json(said: &Said) -> Value {
     assert_eq!(said.code, 0, "{}", said.stderr);
-    serde_json::from_str(&said.stdout).unwrap()
+    serde_json::from_str(&said.stdout).expect("the command printed JSON")
 }
 
 fn code_of(said: &Said) -> String {
-    let error: Value = serde_json::from_str(&said.stderr).unwrap();
-    error["error"]["code"].as_str().unwrap().to_owned()
+    let error: Value = serde_json::from_str(&said.stderr).expect("the command printed JSON");
+    error["error"]["code"].as_str().expect("every error has a code").to_owned()
 }
 
 #[test]
