@@ -95,8 +95,11 @@ impl FirewallConfig {
     /// # Errors
     /// When it is not JSON, has unknown keys, or breaks rules.
     pub fn from_json(text: &str) -> Result<EgressPolicy, InvalidFirewallConfig> {
-        let config: Self = serde_json::from_str(text)
-            .map_err(|error| InvalidFirewallConfig { breaches: vec![error.to_string()] })?;
+        let invalid =
+            |error: serde_json::Error| InvalidFirewallConfig { breaches: vec![error.to_string()] };
+        // An object, where a derived reader would take a list of its values as well.
+        let object: serde_json::Map<_, _> = serde_json::from_str(text).map_err(invalid)?;
+        let config = Self::deserialize(serde_json::Value::Object(object)).map_err(invalid)?;
         config.to_policy()
     }
 
