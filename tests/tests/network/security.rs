@@ -97,8 +97,11 @@ impl Stage {
     }
 }
 
+/// Whether a packet gets through.
+type Probe = fn(&Stage) -> bool;
+
 /// What each row of the table means in packets.
-fn probes() -> BTreeMap<(&'static str, &'static str), fn(&Stage) -> bool> {
+fn probes() -> BTreeMap<(&'static str, &'static str), Probe> {
     let mut probes: BTreeMap<_, fn(&Stage) -> bool> = BTreeMap::new();
     probes.insert(("guest", "beyond the host, IPv4"), |it| it.guest_tcp(INTERNET, PORT));
     probes.insert(("guest", "beyond the host, IPv6"), |it| it.guest_ping("2001:db8::2"));
