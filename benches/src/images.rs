@@ -49,7 +49,7 @@ async fn downloads(home: &Path, file: &Path, url: &str) -> anyhow::Result<()> {
     for _ in 0..ROUNDS {
         fs_err::remove_file(&curls).ok();
         let curls_text = curls.to_str().context("the path is text")?;
-        curl.add(timed(&mut Command::new("curl").args(["-sSf", "-o", curls_text, url]))?);
+        curl.add(timed(Command::new("curl").args(["-sSf", "-o", curls_text, url]))?);
         hash.add(timed(Command::new("sha256sum").arg(&curls))?);
         fs_err::remove_file(&curls)?;
 

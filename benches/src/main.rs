@@ -1,6 +1,6 @@
 //! Benchmarks: what we promise, beside the same work done by hand.
 //!
-//! `cargo xtask bench api images start jail memory snapshot` runs them with the real Firecracker. Every figure
+//! `cargo xtask bench api images start jail memory network snapshot` runs them with the real Firecracker. Every figure
 //! is a ratio within one run, its two sides measured alternately, because machines are noisy.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -10,6 +10,7 @@ mod floor;
 mod images;
 mod jail;
 mod memory;
+mod network;
 mod sample;
 mod seed_way;
 mod setup;
@@ -26,7 +27,7 @@ fn main() -> anyhow::Result<()> {
         return images::serve(file.as_ref());
     }
     if names.is_empty() {
-        bail!("name what to measure: api, images, start, jail, memory, snapshot");
+        bail!("name what to measure: api, images, start, jail, memory, network, snapshot");
     }
     for name in names {
         match name.as_str() {
@@ -36,9 +37,10 @@ fn main() -> anyhow::Result<()> {
             "start" => start::run()?,
             "jail" => jail::run()?,
             "memory" => memory::run()?,
-            other => {
-                bail!("no benchmark {other}; there are: api, images, start, jail, memory, snapshot")
-            }
+            "network" => network::run()?,
+            other => bail!(
+                "no benchmark {other}; there are: api, images, start, jail, memory, network, snapshot"
+            ),
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::address::Address;
 use crate::failure::Failure;
 
 const PATH: &str = "/proc/cmdline";
@@ -13,6 +14,8 @@ pub(crate) struct CommandLine {
     pub(crate) root_type: Option<String>,
     pub(crate) writable: bool,
     pub(crate) init: Option<String>,
+    /// One for each network device that has a fixed address.
+    pub(crate) addresses: Vec<Address>,
     /// What comes after `--`: arguments of the root's init.
     pub(crate) init_arguments: Vec<String>,
 }
@@ -35,6 +38,7 @@ impl CommandLine {
                 Some(("root", value)) => parsed.root = non_empty(value),
                 Some(("rootfstype", value)) => parsed.root_type = non_empty(value),
                 Some(("init", value)) => parsed.init = non_empty(value),
+                Some(("ip", value)) => parsed.addresses.extend(Address::parse(value)),
                 None if word == "rw" => parsed.writable = true,
                 None if word == "ro" => parsed.writable = false,
                 _ => {}

@@ -2,17 +2,19 @@
 //!
 //! It is `/init` of the initramfs that `smartvm kernel import` makes. It loads the modules listed in
 //! `/etc/modules`, waits for the root device, mounts it (a squashfs under a writable overlay in
-//! memory) and becomes the init of that root. What goes wrong is one line on the console, and
+//! memory), gives network devices the addresses that `ip=` says, and becomes the init of that root. What goes wrong is one line on the console, and
 //! a restart, which ends Firecracker when the kernel was started with `reboot=k`.
 //!
 //! It is linked statically: there are no libraries where it runs.
 
+mod address;
 mod cmdline;
 mod devices;
 mod failure;
 mod handover;
 mod initramfs;
 mod modules;
+mod network;
 mod overlay;
 mod root;
 
@@ -40,6 +42,8 @@ fn boot() -> Result<Infallible, Failure> {
     let device = command_line.root_device()?;
     devices::wait_for(device).map_err(|failure| failure.because_of(&failed))?;
     root::mount_root(&command_line, device).map_err(|failure| failure.because_of(&failed))?;
+    network::configure(&command_line.addresses);
     handover::enter_root()?;
+    network::name_resolvers(&command_line.addresses);
     handover::run_init(&command_line)
 }

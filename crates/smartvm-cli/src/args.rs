@@ -11,6 +11,7 @@ use crate::firecracker::FirecrackerArgs;
 use crate::image::ImageArgs;
 use crate::kernel::KernelArgs;
 use crate::metrics::MetricsArgs;
+use crate::net::NetArgs;
 use crate::rootfs::RootfsArgs;
 use crate::run::RunArgs;
 use crate::snapshot::SnapshotArgs;
@@ -24,7 +25,8 @@ Examples:
   smartvm run --image latest                      what its CI boots
 
 Environment:
-  SMARTVM_DATA_DIR, SMARTVM_RUNTIME_DIR, SMARTVM_JAIL_DIR, SMARTVM_FIRECRACKER   as the flags
+  SMARTVM_DATA_DIR, SMARTVM_RUNTIME_DIR, SMARTVM_JAIL_DIR, SMARTVM_NETWORK_DIR, SMARTVM_FIRECRACKER
+                                                  as the flags
   SMARTVM_BASE_IMAGE_CACHE_DIR                    as --image-cache-dir
   SMARTVM_MAX_STORED_BASE_IMAGES, SMARTVM_BUCKET_URL, SMARTVM_RELEASE_URL   as the flags of `image pull`
   SMARTVM_AGENT                                   the guest init that `kernel import` packs
@@ -84,6 +86,15 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) image_cache_dir: Option<PathBuf>,
+    /// Where it is written down what exists of networks [default: /run/smartvm/net]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "SMARTVM_NETWORK_DIR",
+        hide_env_values = true
+    )]
+    pub(crate) network_dir: Option<PathBuf>,
     /// The Firecracker to run [default: the chosen or the newest in the data directory, else the one
     /// on PATH]
     #[arg(
@@ -121,6 +132,7 @@ pub(crate) enum Verb {
     Kernel(KernelArgs),
     Metrics(MetricsArgs),
     Rootfs(RootfsArgs),
+    Net(NetArgs),
     Snapshot(SnapshotArgs),
     /// Print the versions of smartvm and of Firecracker
     #[command(after_help = crate::version::AFTER_HELP)]

@@ -11,8 +11,8 @@ use crate::printer::Printer;
 use crate::run::terminal;
 use crate::settings::Settings;
 use crate::{
-    api, completions, doctor, firecracker, image, kernel, logging, metrics, rootfs, run, snapshot,
-    version,
+    api, completions, doctor, firecracker, image, kernel, logging, metrics, net, rootfs, run,
+    snapshot, version,
 };
 
 /// Does what the command line says; a panic becomes [`Exit::Bug`].
@@ -62,6 +62,7 @@ fn perform(verb: Verb, settings: &Settings, printer: Printer) -> Result<Exit, Fa
         Verb::Kernel(args) => kernel::perform(&args.verb, settings, printer),
         Verb::Metrics(args) => metrics::perform(&args, settings, printer),
         Verb::Rootfs(args) => rootfs::perform(&args.verb, settings, printer),
+        Verb::Net(args) => net::perform(&args.verb, settings, printer),
         Verb::Snapshot(args) => snapshot::perform(&args.verb, settings, printer),
         Verb::Version => version::perform(settings, printer),
         Verb::Completions(args) => completions::perform(&args, printer),

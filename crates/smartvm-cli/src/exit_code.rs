@@ -80,8 +80,13 @@ impl Exit {
             | "INVALID_BASE_IMAGE_CACHE_LIMIT"
             | "INVALID_BASE_IMAGE_MANIFEST"
             | "INVALID_CONFIG"
+            | "INVALID_FIREWALL_CONFIG"
+            | "INVALID_INTERFACE_NAME"
+            | "INVALID_IP"
+            | "INVALID_PUBLISHED_PORT"
             | "INVALID_KERNEL_NAME"
             | "INVALID_SNAPSHOT_NAME"
+            | "INVALID_WIREGUARD_CONFIG"
             | "USAGE" => Self::Usage,
             "PROCESS_EXITED" | "VMM_CRASHED" | "VMM_EXITED" | "VM_OUT_OF_MEMORY" => {
                 Self::VmmCrashed
@@ -90,8 +95,16 @@ impl Exit {
             "OUTPUT_CLOSED" => Self::OutputClosed,
             "BUG" | "INTERNAL" => Self::Bug,
             "BASE_IMAGE_IN_USE"
+            | "BRIDGE_UNUSABLE"
             | "BUNDLE_EXISTS"
             | "CGROUP_UNAVAILABLE"
+            | "INTERFACE_EXISTS"
+            | "IP_EXHAUSTED"
+            | "IP_IN_USE"
+            | "NETWORK_DIFFERS"
+            | "PORT_IN_USE"
+            | "PORT_UNAVAILABLE"
+            | "SUBNET_IN_USE"
             | "FIRECRACKER_NOT_EXECUTABLE"
             | "FIRECRACKER_WRONG_ARCH"
             | "INVALID_STATE"
@@ -125,7 +138,8 @@ impl Exit {
             | "UNSAFE_DIRECTORY"
             | "VM_EXISTS"
             | "VM_NOT_STARTED"
-            | "VM_OWNER_DEAD" => Self::Conflict,
+            | "VM_OWNER_DEAD"
+            | "WIREGUARD_SETUP_FAILED" => Self::Conflict,
             code if code.ends_with("_NOT_FOUND") => Self::NotFound,
             _ => Self::Failed,
         }
@@ -141,10 +155,12 @@ impl Exit {
                 | "DRIVE_UNUSABLE"
                 | "INITRD_UNREADABLE"
                 | "INVALID_CONFIG"
+                | "FIREWALL_UNREADABLE"
                 | "KERNEL_UNREADABLE"
                 | "ROOTFS_CLONE_FAILED"
                 | "ROOTFS_RESIZE_FAILED"
                 | "ROOTFS_SOURCE_UNREADABLE"
+                | "WIREGUARD_UNREADABLE"
         )
     }
 

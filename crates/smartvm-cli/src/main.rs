@@ -17,6 +17,7 @@ mod image_size;
 mod kernel;
 mod logging;
 mod metrics;
+mod net;
 mod owner;
 mod printer;
 mod progress;

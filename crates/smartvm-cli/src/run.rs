@@ -49,6 +49,9 @@ pub(crate) fn perform(
     settings: &Settings,
     printer: Printer,
 ) -> Result<Exit, Failure> {
+    let network = args.devices.network_flags.clone();
+    let wireguard = network.wireguard.options()?;
+    let settings = &Settings { network, wireguard, ..settings.clone() };
     // Until the VM has ended: nobody removes it meanwhile.
     let mut image = None;
     let make = || {

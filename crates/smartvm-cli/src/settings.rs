@@ -5,6 +5,7 @@
 //! | `SMARTVM_DATA_DIR` | where kernels and downloads are kept | `--data-dir` |
 //! | `SMARTVM_RUNTIME_DIR` | where the files of running VMs are | `--runtime-dir` |
 //! | `SMARTVM_JAIL_DIR` | where jails are made | `--jail-dir` |
+//! | `SMARTVM_NETWORK_DIR` | where it is written down what exists of networks | `--network-dir` |
 //! | `SMARTVM_FIRECRACKER` | which Firecracker to use | `--firecracker` |
 //! | `SMARTVM_BASE_IMAGE_CACHE_DIR` | where base images are kept | `--image-cache-dir` |
 //! | `SMARTVM_MAX_STORED_BASE_IMAGES` | how many are kept | `image pull --max-stored-images` |
@@ -23,12 +24,14 @@ use std::path::{Path, PathBuf};
 use smartvm::SmartVmOptions;
 use smartvm_firecracker::FirecrackerBinary;
 use smartvm_images::{HostTools, KernelStore};
+use smartvm_network::WireGuardOptions;
 
 use crate::args::Global;
 use crate::failure::Failure;
+use crate::net::NetworkFlags;
 
 /// What the libraries must know of this host and user.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// Where kernels and downloads are kept.
     pub(crate) data_dir: PathBuf,
@@ -38,6 +41,12 @@ pub(crate) struct Settings {
     pub(crate) jail_dir: Option<PathBuf>,
     /// Where base images are kept, when that was said.
     pub(crate) image_cache_dir: Option<PathBuf>,
+    /// Where it is written down what exists of networks.
+    pub(crate) network_dir: PathBuf,
+    /// The network of VMs whose network devices name no TAP.
+    pub(crate) network: NetworkFlags,
+    /// The way out of that network, if it is WireGuard.
+    pub(crate) wireguard: Option<WireGuardOptions>,
     /// The Firecracker that was asked for.
     pub(crate) firecracker: Option<PathBuf>,
     /// The defects of Firecracker that are accepted.
@@ -65,6 +74,11 @@ impl Settings {
             runtime_dir: absolute(global.runtime_dir.as_deref().unwrap_or(&defaults.runtime_dir))?,
             jail_dir: global.jail_dir.as_deref().map(absolute).transpose()?,
             image_cache_dir: global.image_cache_dir.as_deref().map(absolute).transpose()?,
+            network_dir: absolute(
+                global.network_dir.as_deref().unwrap_or(&defaults.network_state_dir),
+            )?,
+            network: NetworkFlags::default(),
+            wireguard: None,
             firecracker: global.firecracker.as_deref().map(absolute).transpose()?,
             accepted_defects: global.accept_defect.clone(),
             path_var: variable("PATH"),
@@ -74,7 +88,13 @@ impl Settings {
 
     /// The same for the library.
     pub(crate) fn options(&self) -> SmartVmOptions {
+        let defaults = SmartVmOptions::default();
         SmartVmOptions {
+            bridge_name: self.network.bridge.clone().unwrap_or(defaults.bridge_name),
+            subnet: self.network.subnet.unwrap_or(defaults.subnet),
+            isolation: self.network.isolation(),
+            wireguard: self.wireguard.clone(),
+            network_state_dir: self.network_dir.clone(),
             data_dir: self.data_dir.clone(),
             runtime_dir: self.runtime_dir.clone(),
             firecracker_binary_path: self.firecracker.clone(),

@@ -26,8 +26,9 @@ struct Bundles {
 
 impl Bundles {
     fn start() -> Self {
-        let root: Arc<Vec<u8>> =
-            Arc::new((0..3_000_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect());
+        let root: Arc<Vec<u8>> = Arc::new(
+            (0..3_000_000_u32).map(|n| (n.wrapping_mul(n) >> 7).to_le_bytes()[0]).collect(),
+        );
         let served = Arc::clone(&root);
         let server = HttpServer::start(move |request| {
             let mut parts = request.path.trim_start_matches('/').splitn(2, '/');
@@ -153,7 +154,8 @@ fn an_eviction_that_is_killed_at_any_moment_leaves_no_half_bundle() {
 #[test]
 fn an_install_that_is_killed_at_any_moment_leaves_no_half_release_and_the_next_succeeds() {
     let dir = tempfile::tempdir().unwrap();
-    let firecracker: Vec<u8> = (0..2_000_000_u32).map(|n| (n.wrapping_mul(n) >> 9) as u8).collect();
+    let firecracker: Vec<u8> =
+        (0..2_000_000_u32).map(|n| (n.wrapping_mul(n) >> 9).to_le_bytes()[0]).collect();
     let page = FakeReleases::start("v1.12.1").with_release(
         "v1.12.1",
         Arch::HOST.as_str(),

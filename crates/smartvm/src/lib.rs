@@ -15,6 +15,7 @@ mod jail;
 mod lifecycle;
 mod manager;
 mod micro_vm;
+mod network;
 mod options;
 mod preflight;
 mod smart_vm_error;
@@ -48,6 +49,7 @@ pub use preflight::{
 pub use smart_vm_error::SmartVmError;
 pub use smartvm_firecracker as firecracker;
 pub use smartvm_images as images;
+pub use smartvm_network as networking;
 pub use vm_id::{InvalidVmId, VmId};
 
 /// The examples of the README, so that they compile.

@@ -1,6 +1,7 @@
 //! How a manager of VMs is set up.
 
 use std::ffi::OsString;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
@@ -8,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use smartvm_firecracker::{FirecrackerBinary, OpenBinaryError};
 use smartvm_images::base_image::{Arch, BucketUrl, CacheLimit, ManifestUrl};
 use smartvm_images::{ReleaseSource, ReleaseVersion};
+use smartvm_network::policy::{FirewallConfig, Isolation};
+use smartvm_network::{InterfaceName, NetworkOptions, Subnet, WireGuardOptions};
 
 use crate::jail::{JailMode, UidRange};
 
@@ -72,6 +75,25 @@ pub struct SmartVmOptions {
     /// Where jails are made: on a file system that is mounted neither `nodev` nor `noexec`, best
     /// the one that drives are on. Default: `<dataDir>/jail`.
     pub chroot_base_dir: Option<PathBuf>,
+    /// The bridge of VMs whose network devices name no TAP: made when it is missing, used as it is
+    /// when it exists. Default: `svbr0`.
+    pub bridge_name: InterfaceName,
+    /// The addresses of those VMs and, the first, of the host. Default: `172.30.0.0/24`.
+    pub subnet: Subnet,
+    /// Where those VMs may connect to. Default: everywhere that isolation leaves open.
+    pub firewall: Option<FirewallConfig>,
+    /// The WireGuard interface that all those VMs send out of their subnet goes through. Default: none.
+    /// Its keys are never written out again.
+    pub wireguard: Option<WireGuardOptions>,
+    /// What is opened to those VMs: each other, services of the host, the cloud's metadata. Default:
+    /// nothing.
+    pub isolation: Isolation,
+    /// Whom those VMs ask for names; two at most are told. Default: the host's resolvers, but for one
+    /// on its loopback.
+    pub dns: Option<Vec<Ipv4Addr>>,
+    /// Where it is written down what exists of networks, for the whole host. Default:
+    /// `/run/smartvm/net`.
+    pub network_state_dir: PathBuf,
     /// The jailer. Default: the one beside Firecracker, else the one on [`path_var`](Self::path_var).
     pub jailer_binary_path: Option<PathBuf>,
     /// The known defects of a Firecracker version that are accepted, such as `CVE-2026-5747`; `*` is
@@ -142,6 +164,13 @@ impl Default for SmartVmOptions {
             chroot_base_dir: None,
             jailer_binary_path: None,
             accepted_defects: Vec::new(),
+            bridge_name: InterfaceName::default_bridge(),
+            subnet: Subnet::default(),
+            firewall: None,
+            wireguard: None,
+            isolation: Isolation::default(),
+            dns: None,
+            network_state_dir: NetworkOptions::STATE_DIR.into(),
         }
     }
 }
@@ -193,6 +222,16 @@ mod tests {
         assert!(!options.ephemeral_writable_drives);
         assert_eq!(options.firecracker_binary_path.as_deref(), Some(Path::new("/bin/false")));
         assert!(serde_json::from_str::<SmartVmOptions>(r#"{"dataDirr":"/x"}"#).is_err());
+        let options: SmartVmOptions = serde_json::from_str(
+            r#"{"wireguard":{"existingInterface":"wgsmartvm0","routeAllVmTraffic":false},
+                "firewall":{"egress":{"defaultAction":"deny","rules":[
+                    {"action":"allow","to":"1.1.1.1","protocol":"tcp","ports":443}]}}}"#,
+        )
+        .unwrap();
+        let wireguard = options.wireguard.unwrap();
+        assert_eq!(wireguard.existing_interface.as_deref(), Some("wgsmartvm0"));
+        assert_eq!(wireguard.route_all_vm_traffic, Some(false));
+        assert_eq!(options.firewall.unwrap().to_policy().unwrap().rules.len(), 1);
     }
 
     #[test]

@@ -12,6 +12,9 @@ use smartvm_images::base_image::BaseImageError;
 use smartvm_images::{
     CloneRootfsError, CreateRootfsError, DownloadError, ReleaseError, StageDriveError,
 };
+use smartvm_network::policy::InvalidFirewallConfig;
+use smartvm_network::wireguard::InvalidWireGuard;
+use smartvm_network::{AttachError, OpenNetworkError};
 
 use crate::config::{InvalidConfig, ReadConfigError};
 use crate::home::{ClaimError, RuntimeDirError, UnsafeDirectory};
@@ -80,6 +83,25 @@ pub enum SmartVmError {
         id: VmId,
         /// What went wrong.
         source: MakeJailError,
+    },
+    /// The network of the manager's VMs could not be made.
+    #[error(transparent)]
+    Network(Box<OpenNetworkError>),
+    /// The manager's option `wireguard` is wrong.
+    #[error(transparent)]
+    WireGuard(#[from] InvalidWireGuard),
+    /// The manager's firewall breaks rules.
+    #[error(transparent)]
+    Firewall(#[from] InvalidFirewallConfig),
+    /// A network device of the VM could not be made.
+    #[error("cannot make the network device {iface} of VM {id}")]
+    Attach {
+        /// The VM.
+        id: VmId,
+        /// The device.
+        iface: String,
+        /// What went wrong.
+        source: Box<AttachError>,
     },
     /// Firecracker's version could not be found out.
     #[error(transparent)]
@@ -209,6 +231,12 @@ pub enum SmartVmError {
     },
 }
 
+impl From<OpenNetworkError> for SmartVmError {
+    fn from(error: OpenNetworkError) -> Self {
+        Self::Network(Box::new(error))
+    }
+}
+
 impl SmartVmError {
     /// The stable code.
     #[must_use]
@@ -227,6 +255,10 @@ impl SmartVmError {
             Self::PlanJail(error) => error.code(),
             Self::JailerVersion(error) => error.code(),
             Self::MakeJail { source, .. } => source.code(),
+            Self::Network(error) => error.code(),
+            Self::WireGuard(error) => error.code(),
+            Self::Firewall(error) => error.code(),
+            Self::Attach { source, .. } => source.code(),
             Self::Version(error) => error.code(),
             Self::TooOld(_) => "FIRECRACKER_TOO_OLD",
             Self::KnownBad(error) => error.code(),
@@ -270,6 +302,9 @@ impl SmartVmError {
             Self::PlanJail(error) => error.hint(),
             Self::JailerVersion(error) => error.hint(),
             Self::MakeJail { source, .. } => source.hint(),
+            Self::Network(error) => error.hint(),
+            Self::WireGuard(error) => error.hint(),
+            Self::Attach { source, .. } => source.hint(),
             Self::Launch(error) => error.hint(),
             Self::Ready(error) => error.hint(),
             Self::Drive(error) => error.hint(),

@@ -111,6 +111,9 @@ async fn a_squashfs_bundle_that_image_build_wrote_boots_from_a_server() {
 fn run_image_boots_a_bundle_by_its_address_and_then_by_its_id() {
     let lab = Lab::new();
     let server = serve_built(&lab, "ext4");
+    // Fetching and booting are given their time one after the other.
+    let pull = ["image", "pull", &server.url("/manifest.json")];
+    succeeded(&smartvm(&lab).args(pull).output().unwrap());
     for image in [server.url("/manifest.json"), "built-ext4".to_owned()] {
         let errors = lab.home.path().join("errors");
         let mut child = smartvm(&lab)
@@ -133,7 +136,7 @@ fn run_image_boots_a_bundle_by_its_address_and_then_by_its_id() {
             }
             String::from_utf8_lossy(&seen).into_owned()
         });
-        let booted = prompted.recv_timeout(DEADLINE).is_ok();
+        let booted = prompted.recv_timeout(DEADLINE * 2).is_ok();
         kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         let status = child.wait().unwrap();
         let (seen, errors) = (reader.join().unwrap(), fs_err::read_to_string(errors).unwrap());

@@ -2,7 +2,12 @@
 
 use super::tally::Tally;
 use super::{TestFixtures, nextest};
+use crate::apt;
 
 pub(super) fn perform(fixtures: &TestFixtures) -> anyhow::Result<Tally> {
-    nextest::perform(&["--package", "smartvm-tests", "--test", "native"], &fixtures.variables()?)
+    let why = "the tests of networks ask it what the kernel has, and what a guest reaches";
+    apt::ensure_program("nft", "nftables", why)?;
+    apt::ensure_program("ping", "iputils-ping", why)?;
+    let tests = ["--package", "smartvm-tests", "--test", "native", "--test", "network"];
+    nextest::perform(&tests, &fixtures.variables()?)
 }

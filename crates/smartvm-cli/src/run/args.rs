@@ -32,7 +32,11 @@ Jail:
   of its own. --no-jail turns that off.
 
 Devices:
-  A TAP is made with `ip tuntap add tap0 mode tap`. Rate limits, a metadata service of another
+  --network eth0 gives the VM a TAP and an address of the network svbr0 for as long as it lives. It
+  reaches what lies beyond the host, by IPv4, and nothing else: not the host, not other VMs, not a
+  cloud's metadata; --open opens those. The guest learns its address and resolvers from `ip=` on its
+  kernel's command line; an imported kernel's init does as it says. --network eth0=tap0 takes a TAP of
+  yours, as it is: made with `ip tuntap add tap0 mode tap`. Rate limits, a metadata service of another
   address, memory hotplug, CPU templates and the rest are sections of --config: networkInterfaces,
   vsock, balloon, mmds, entropy, serial, pmem, memoryHotplug, cpuConfig, logger, metrics.
 
@@ -41,6 +45,7 @@ Examples:
   smartvm run --image latest --memory 512M
   smartvm run --kernel 6.1.0-56-amd64 --rootfs root.squashfs --rootfs-read-only --memory 512M
   smartvm run --kernel ./vmlinux --drive data.img:ro,id=data --boot-args 'console=ttyS0 panic=1'
+  smartvm run --rootfs debian.ext4 --network eth0 --publish 8080:80 --firewall egress.json
   smartvm run --rootfs debian.ext4 --network eth0=tap0 --metadata web-1.json --entropy
   smartvm run --rootfs debian.ext4 --vsock 3:/run/web-1.sock --balloon 64
   smartvm run --config vm.json --vcpus 2 --report run.json";

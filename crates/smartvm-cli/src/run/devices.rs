@@ -5,18 +5,34 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use smartvm::{BalloonConfig, EntropyConfig, MmdsConfig, VmConfig, VsockConfig};
 
+use smartvm_network::policy::{FirewallConfig, PublishedPort};
+
 use super::network::NetworkArg;
 use super::vsock::VsockArg;
 use crate::failure::Failure;
+use crate::net::NetworkFlags;
 use crate::settings::absolute;
 
 /// Devices, each of which can also be a section of the configuration file.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Devices")]
 pub(crate) struct DeviceArgs {
-    /// A network device on an existing TAP; may be repeated
-    #[arg(long = "network", value_name = "IFACE=TAP[,mac=ADDRESS]")]
+    /// A network device, with a TAP and an address of its own unless it names an existing TAP; may
+    /// be repeated
+    #[arg(
+        long = "network",
+        visible_alias = "net",
+        value_name = "IFACE[=TAP][,mac=ADDRESS][,ip=ADDRESS]"
+    )]
     network: Vec<NetworkArg>,
+    /// Let a port of the host lead to the guest's first network device; may be repeated
+    #[arg(long, value_name = "[ADDRESS:]PORT:GUEST_PORT[/udp]")]
+    publish: Vec<PublishedPort>,
+    /// Where the guest may connect to, as JSON: the section `firewall` of a network device
+    #[arg(long, value_name = "FILE")]
+    firewall: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) network_flags: NetworkFlags,
     /// A socket between guest and host: the guest's CID, and where it is on the host
     ///
     /// A program of the host connects to PATH, sends `CONNECT <port>` and a line feed, and reads
@@ -39,11 +55,40 @@ pub(crate) struct DeviceArgs {
 }
 
 impl DeviceArgs {
+    /// What is for the network device that is made for the VM.
+    fn apply_to_managed(&self, config: &mut VmConfig) -> Result<(), Failure> {
+        if self.publish.is_empty() && self.firewall.is_none() {
+            return Ok(());
+        }
+        let mut interfaces = config.network_interfaces.iter_mut();
+        let interface = interfaces.find(|it| it.host_dev_name.is_none()).ok_or_else(|| {
+            let message = "--publish and --firewall need a network device that is made for the VM";
+            Failure::new("USAGE", message).with_hint("add one with --network eth0")
+        })?;
+        interface.published_ports.extend(self.publish.iter().map(PublishedPort::to_string));
+        if let Some(path) = &self.firewall {
+            let text = fs_err::read_to_string(path).map_err(|error| {
+                let message = format!("failed to read the firewall `{}`", path.display());
+                Failure::new("FIREWALL_UNREADABLE", message).caused_by(&error)
+            })?;
+            let invalid = |error: &dyn std::error::Error| {
+                let message = format!("the firewall `{}` is invalid", path.display());
+                Failure::new("INVALID_FIREWALL_CONFIG", message).caused_by(error)
+            };
+            let firewall: FirewallConfig =
+                serde_json::from_str(&text).map_err(|error| invalid(&error))?;
+            firewall.to_policy().map_err(|error| invalid(&error))?;
+            interface.firewall = Some(firewall);
+        }
+        Ok(())
+    }
+
     /// Puts the devices into the configuration, over what it says of the same ones.
     pub(super) fn apply(&self, config: &mut VmConfig) -> Result<(), Failure> {
         for network in &self.network {
             network.apply(&mut config.network_interfaces);
         }
+        self.apply_to_managed(config)?;
         if let Some(vsock) = &self.vsock {
             let uds_path = vsock.path.as_deref().map(absolute).transpose()?;
             config.vsock = Some(VsockConfig { guest_cid: vsock.cid, uds_path });

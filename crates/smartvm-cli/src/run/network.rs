@@ -1,4 +1,4 @@
-//! The syntax of `--network`: `IFACE=TAP[,mac=ADDRESS]`.
+//! The syntax of `--network`: `IFACE[=TAP][,mac=ADDRESS][,ip=ADDRESS]`.
 
 use std::str::FromStr;
 
@@ -8,18 +8,22 @@ use smartvm::NetworkInterfaceConfig;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NetworkArg {
     iface_id: String,
-    tap: String,
+    /// None for one that is made for the VM.
+    tap: Option<String>,
     mac: Option<String>,
+    ip: Option<String>,
 }
 
 /// Why a `--network` is not understood. What the names may be is said by the configuration's rules.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NetworkSyntaxError {
-    /// No `IFACE=TAP`.
-    #[error("the form is IFACE=TAP[,mac=ADDRESS], such as eth0=tap0")]
+    /// No `IFACE`.
+    #[error("the form is IFACE[=TAP][,mac=ADDRESS][,ip=ADDRESS], such as eth0 or eth0=tap0")]
     Form,
-    /// `,key=value` with a key that is not `mac`.
-    #[error("`{0}` is no option of a network device; the form is IFACE=TAP[,mac=ADDRESS]")]
+    /// `,key=value` with a key that is neither `mac` nor `ip`.
+    #[error(
+        "`{0}` is no option of a network device; the form is IFACE[=TAP][,mac=ADDRESS][,ip=ADDRESS]"
+    )]
     UnknownOption(String),
 }
 
@@ -28,19 +32,23 @@ impl FromStr for NetworkArg {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parts = text.split(',');
-        let names = parts.next().and_then(|names| names.split_once('='));
-        let Some((iface_id, tap)) = names else { return Err(NetworkSyntaxError::Form) };
-        if iface_id.is_empty() || tap.is_empty() {
+        let names = parts.next().unwrap_or_default();
+        let (iface_id, tap) = match names.split_once('=') {
+            None => (names, None),
+            Some((iface_id, tap)) => (iface_id, Some(tap.to_owned())),
+        };
+        if iface_id.is_empty() || tap.as_ref().is_some_and(String::is_empty) {
             return Err(NetworkSyntaxError::Form);
         }
-        let mut mac = None;
+        let (mut mac, mut ip) = (None, None);
         for option in parts {
             match option.split_once('=') {
                 Some(("mac", address)) if mac.is_none() => mac = Some(address.to_owned()),
+                Some(("ip", address)) if ip.is_none() => ip = Some(address.to_owned()),
                 _ => return Err(NetworkSyntaxError::UnknownOption(option.to_owned())),
             }
         }
-        Ok(Self { iface_id: iface_id.to_owned(), tap: tap.to_owned(), mac })
+        Ok(Self { iface_id: iface_id.to_owned(), tap, mac, ip })
     }
 }
 
@@ -54,7 +62,10 @@ impl NetworkArg {
             interfaces.len() - 1
         });
         let interface = &mut interfaces[index];
-        interface.host_dev_name = Some(self.tap.clone());
+        interface.host_dev_name.clone_from(&self.tap);
+        if self.ip.is_some() {
+            interface.ip_address.clone_from(&self.ip);
+        }
         if self.mac.is_some() {
             interface.guest_mac.clone_from(&self.mac);
         }
@@ -70,14 +81,20 @@ mod tests {
     #[test]
     fn a_device_has_a_name_a_tap_and_perhaps_an_address() {
         let arg: NetworkArg = "eth0=tap0".parse().unwrap();
-        assert_eq!((arg.iface_id.as_str(), arg.tap.as_str(), arg.mac), ("eth0", "tap0", None));
+        let tap = arg.tap.as_deref();
+        assert_eq!(
+            (arg.iface_id.as_str(), tap, arg.mac, arg.ip),
+            ("eth0", Some("tap0"), None, None)
+        );
         let arg: NetworkArg = "eth0=tap0,mac=06:00:00:00:00:01".parse().unwrap();
         assert_eq!(arg.mac.as_deref(), Some("06:00:00:00:00:01"));
+        let arg: NetworkArg = "eth0,ip=172.30.0.9".parse().unwrap();
+        assert_eq!((arg.tap, arg.ip.as_deref()), (None, Some("172.30.0.9")));
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "eth0", "=tap0", "eth0=", ",mac=x"] {
+        for text in ["", "=tap0", "eth0=", ",mac=x"] {
             assert_eq!(text.parse::<NetworkArg>(), Err(NetworkSyntaxError::Form), "{text}");
         }
         for option in ["mtu=1", "mac", "", "mac=a,mac=b"] {

@@ -11,12 +11,15 @@ use smartvm_testkit::http::{Answer, HttpServer};
 
 use crate::case::{Case, KERNEL, ROOT, ensure, manifest, request};
 
+/// What is done to a bundle, in words and in deed.
+type Damage<'a> = (&'a str, Box<dyn Fn() + 'a>);
+
 #[tokio::test]
 async fn a_damaged_bundle_is_fetched_again() {
     let case = Case::new();
     let request = case.local("corruption-test");
     let first = ensure(&case.manager(), &request).await.bundle;
-    let damages: [(&str, Box<dyn Fn()>); 6] = [
+    let damages: [Damage<'_>; 6] = [
         (
             "another content",
             Box::new(|| fs_err::write(&first.kernel_image_path, "fresh kernex").unwrap()),

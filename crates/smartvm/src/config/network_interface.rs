@@ -1,8 +1,12 @@
 //! A network device of the guest.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 
 use smartvm_firecracker::api::{MacAddress, Mtu, NetworkInterface};
+use smartvm_network::InterfaceName;
+use smartvm_network::policy::{FirewallConfig, PublishedPort};
 
 use super::device_id;
 use super::invalid::Breaches;
@@ -15,7 +19,8 @@ pub struct NetworkInterfaceConfig {
     /// Names the device within the VM: letters, digits and `_`.
     #[serde(default)]
     pub iface_id: String,
-    /// The TAP device, which exists already and which no other VM uses.
+    /// A TAP device that exists already and that no other VM uses. Absent, the VM gets one of its
+    /// own on the manager's network, with an address, for as long as it lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_dev_name: Option<String>,
     /// The guest's hardware address, such as `06:00:ac:10:00:02`; absent, the guest chooses one.
@@ -24,6 +29,16 @@ pub struct NetworkInterfaceConfig {
     /// The largest packet that the guest is told to send, 68 to 65535 bytes. Since Firecracker 1.16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
+    /// The guest's address on the manager's network, such as `172.30.0.7`; absent, the next free one.
+    /// The guest is told by `ip=` on its kernel's command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_address: Option<String>,
+    /// Where the guest may connect to, of what the manager's firewall allows; absent, all of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firewall: Option<FirewallConfig>,
+    /// Ports of the host that lead to the guest, each `[ADDRESS:]HOST_PORT:GUEST_PORT[/tcp|udp]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published_ports: Vec<String>,
     /// How fast the guest may receive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rx_rate_limiter: Option<RateLimiterConfig>,
@@ -36,14 +51,20 @@ impl NetworkInterfaceConfig {
     /// Checks the device; `place` is where it stands, such as `networkInterfaces[0]`.
     pub(crate) fn check(&self, place: &str, breaches: &mut Breaches) {
         device_id::check(&self.iface_id, format!("{place}.ifaceId"), breaches);
-        let host_dev_name = format!("{place}.hostDevName");
         match &self.host_dev_name {
-            None => breaches.add(host_dev_name, "must name an existing TAP device"),
-            Some(name) => breaches.require(
-                is_interface_name(name),
-                host_dev_name,
-                "must be 1 to 15 letters, digits, `_`, `.`, `:` or `-`, the first a letter or digit",
-            ),
+            None => self.check_managed(place, breaches),
+            Some(name) => {
+                breaches.require(
+                    name.parse::<InterfaceName>().is_ok(),
+                    format!("{place}.hostDevName"),
+                    "must be 1 to 15 letters, digits, `_`, `.`, `:` or `-`, the first a letter or digit",
+                );
+                let none = "must be absent beside hostDevName: the device is not ours";
+                breaches.require(self.ip_address.is_none(), format!("{place}.ipAddress"), none);
+                breaches.require(self.firewall.is_none(), format!("{place}.firewall"), none);
+                let ports = format!("{place}.publishedPorts");
+                breaches.require(self.published_ports.is_empty(), ports, none);
+            }
         }
         if let Some(mac) = &self.guest_mac {
             let path = format!("{place}.guestMac");
@@ -66,6 +87,35 @@ impl NetworkInterfaceConfig {
             );
         }
         self.check_limiters(place, breaches);
+    }
+
+    /// Whether the device is made for the VM.
+    pub(crate) const fn is_managed(&self) -> bool {
+        self.host_dev_name.is_none()
+    }
+
+    fn check_managed(&self, place: &str, breaches: &mut Breaches) {
+        if let Some(address) = &self.ip_address {
+            breaches.require(
+                address.parse::<Ipv4Addr>().is_ok(),
+                format!("{place}.ipAddress"),
+                "must be an IPv4 address",
+            );
+        }
+        if let Some(Err(error)) = self.firewall.as_ref().map(FirewallConfig::to_policy) {
+            for breach in error.breaches() {
+                let (path, rule) = breach.split_once(' ').unwrap_or((breach, "is invalid"));
+                breaches.add(format!("{place}.{path}"), rule.to_owned());
+            }
+        }
+        for (index, port) in self.published_ports.iter().enumerate() {
+            if let Err(error) = port.parse::<PublishedPort>() {
+                breaches.add(
+                    format!("{place}.publishedPorts[{index}]"),
+                    format!("is refused: {error}"),
+                );
+            }
+        }
     }
 
     fn check_limiters(&self, place: &str, breaches: &mut Breaches) {
@@ -117,13 +167,6 @@ pub(super) fn check_all(interfaces: &[NetworkInterfaceConfig], breaches: &mut Br
     device_id::check_unique(macs, breaches);
 }
 
-/// Whether the host can have an interface of that name: `IFNAMSIZ` is 16 with its final zero.
-fn is_interface_name(name: &str) -> bool {
-    (1..=15).contains(&name.len())
-        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-'))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -139,16 +182,6 @@ mod tests {
                 ..NetworkInterfaceConfig::default()
             };
             config.check("networkInterfaces[0]", &mut Breaches::default());
-        }
-    }
-
-    #[test]
-    fn interface_names_are_those_that_the_kernel_and_a_command_line_take() {
-        for name in ["tap0", "a", "svtap-web_1.0:2", "0tap", "fifteen-letters"] {
-            assert!(is_interface_name(name), "{name}");
-        }
-        for name in ["", "sixteen--letters", "-tap", ".", "..", "a/b", "a b", "é", "tap\n"] {
-            assert!(!is_interface_name(name), "{name}");
         }
     }
 }

@@ -134,6 +134,11 @@ impl VmConfig {
         pmem::check_all(&self.pmem, breaches);
         self.check_roots(breaches);
         network_interface::check_all(&self.network_interfaces, breaches);
+        let managed = self.network_interfaces.iter().position(NetworkInterfaceConfig::is_managed);
+        if let (Some(index), true) = (managed, self.jail.netns.is_some()) {
+            let rule = "must be named beside jail.netns, where no TAP is made";
+            breaches.add(format!("networkInterfaces[{index}].hostDevName"), rule);
+        }
         if let Some(vsock) = &self.vsock {
             vsock.check(breaches);
         }

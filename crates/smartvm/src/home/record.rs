@@ -8,6 +8,7 @@ use smartvm_firecracker::ProcessIdentity;
 
 use super::link::Link;
 use crate::jail::JailRecord;
+use crate::network::InterfaceRecord;
 use crate::vm_id::VmId;
 
 /// The name of the record in the VM's directory.
@@ -32,6 +33,9 @@ pub(crate) struct VmRecord {
     /// Its jail, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) jail: Option<JailRecord>,
+    /// Its network devices, of those that are made for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) interfaces: Vec<InterfaceRecord>,
 }
 
 impl VmRecord {
@@ -39,7 +43,15 @@ impl VmRecord {
     pub(crate) fn new(id: VmId) -> io::Result<Self> {
         let owner = ProcessIdentity::of(rustix::process::getpid())?;
         let links = Vec::new();
-        Ok(Self { schema_version: 1, id, owner, firecracker: None, links, jail: None })
+        Ok(Self {
+            schema_version: 1,
+            id,
+            owner,
+            firecracker: None,
+            links,
+            jail: None,
+            interfaces: Vec::new(),
+        })
     }
 
     /// Replaces the record in `dir`; a reader sees the old or the new one, never half of it.

@@ -10,6 +10,7 @@ use fs_err::File;
 use super::link::Link;
 use super::record::VmRecord;
 use super::runtime_dir::{self, RuntimeDir};
+use crate::network::InterfaceRecord;
 use crate::vm_id::VmId;
 
 /// How long the last child of a dead owner may take to follow it.
@@ -66,6 +67,7 @@ pub(super) fn remove_if_dead(vm_dir: &Path) -> io::Result<bool> {
         {
             tracing::info!(vm = %record.id, "ended the Firecracker of a dead owner");
         }
+        record.interfaces.iter().try_for_each(InterfaceRecord::remove)?;
         if let Some(jail) = &record.jail {
             jail.remove()?;
         }

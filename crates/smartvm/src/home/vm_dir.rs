@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fs_err::File;
+use rustix::process::{getegid, geteuid};
 use smartvm_firecracker::ProcessIdentity;
 use smartvm_images::base_image::BundleLease;
 
@@ -14,6 +15,7 @@ use super::record::VmRecord;
 use super::runtime_dir::RuntimeDir;
 use super::work_dir::WorkDir;
 use crate::jail::{Jail, JailPlan, JailRecord, MakeJailError};
+use crate::network::InterfaceRecord;
 use crate::vm_id::VmId;
 
 /// A VM's directory, ours for as long as this value lives.
@@ -44,8 +46,7 @@ impl VmDir {
         self.leases.extend(leases);
     }
 
-    #[cfg(test)]
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -63,6 +64,25 @@ impl VmDir {
             symlink(socket_path(&jail.dir.join("root")), socket_path(path))
         })?;
         Ok(self.jail.insert(jail))
+    }
+
+    /// Whether network devices are made for it.
+    pub(crate) fn has_interfaces(&self) -> bool {
+        !self.record.interfaces.is_empty()
+    }
+
+    /// The user and group that its Firecracker is.
+    pub(crate) fn user(&self) -> (u32, u32) {
+        match &self.record.jail {
+            Some(jail) => (jail.uid, jail.gid),
+            None => (geteuid().as_raw(), getegid().as_raw()),
+        }
+    }
+
+    /// Records network devices that are about to be made.
+    pub(crate) fn record_interfaces(&mut self, interfaces: &[InterfaceRecord]) -> io::Result<()> {
+        self.record.interfaces = interfaces.to_vec();
+        self.record.write(&self.path)
     }
 
     pub(crate) fn jail(&self) -> Option<&Jail> {
@@ -109,6 +129,7 @@ impl VmDir {
     fn remove_whole(&mut self) -> io::Result<()> {
         self.removed = true;
         let unlinked = self.record.links.iter().try_for_each(Link::remove);
+        self.record.interfaces.iter().try_for_each(InterfaceRecord::remove)?;
         // The directory goes last: it holds the record of the rest.
         if let Some(jail) = &self.record.jail {
             jail.remove()?;

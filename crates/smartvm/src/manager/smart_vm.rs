@@ -4,11 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use smartvm_network::Network;
+
 use super::registry::Registry;
 use crate::config::VmConfig;
 use crate::home::{RuntimeDir, RuntimeDirError, SweepReport, ensure_private_dir};
 use crate::jail::ChrootBase;
 use crate::micro_vm::{MicroVm, VmSetup};
+use crate::network::ManagerNetwork;
 use crate::options::SmartVmOptions;
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::{HostIdentity, RestorePlan, RestoreVm, SnapshotError, SnapshotStore};
@@ -36,6 +39,7 @@ use crate::vm_id::VmId;
 pub struct SmartVm {
     options: Arc<SmartVmOptions>,
     home: RuntimeDir,
+    network: Arc<ManagerNetwork>,
     registry: Arc<Registry>,
 }
 
@@ -45,12 +49,18 @@ impl SmartVm {
     ///
     /// # Errors
     /// `UNSAFE_DIRECTORY` when one of them belongs to somebody else or can be written by others,
-    /// `RUNTIME_DIR_FAILED` when it cannot be looked through.
+    /// `RUNTIME_DIR_FAILED` when it cannot be looked through; `INVALID_FIREWALL_CONFIG`,
+    /// `INVALID_WIREGUARD_CONFIG` and `INVALID_INTERFACE_NAME` before anything is made.
     pub fn new(options: SmartVmOptions) -> Result<Self, SmartVmError> {
+        let network = Arc::new(ManagerNetwork::new(&options)?);
         ensure_private_dir(&options.data_dir)?;
         let home = RuntimeDir::open(&options.runtime_dir)?;
-        let smartvm =
-            Self { options: Arc::new(options), home, registry: Arc::new(Registry::default()) };
+        let smartvm = Self {
+            options: Arc::new(options),
+            home,
+            network,
+            registry: Arc::new(Registry::default()),
+        };
         let report = smartvm.sweep()?;
         for (id, error) in &report.failed {
             tracing::warn!(vm = %id, %error, "cannot remove what a dead manager left");
@@ -120,6 +130,7 @@ impl SmartVm {
                 spec,
                 options: Arc::clone(&self.options),
                 home: self.home.clone(),
+                network: Arc::clone(&self.network),
                 registry: Arc::downgrade(&self.registry),
                 restore,
             })
@@ -164,6 +175,9 @@ impl SmartVm {
     pub fn sweep(&self) -> Result<SweepReport, SmartVmError> {
         let path = self.home.path().to_owned();
         let report = self.home.sweep().map_err(|source| RuntimeDirError { path, source })?;
+        if let Err(error) = self.sweep_networks() {
+            tracing::warn!(%error, "cannot remove what dead managers left of networks");
+        }
         // What is left now has lost its record, as by a restart of the host.
         if self.options.chroot_base().is_dir()
             && let Err(error) = self.sweep_jails()
@@ -171,6 +185,17 @@ impl SmartVm {
             tracing::warn!(%error, "cannot remove what dead managers left of jails");
         }
         Ok(report)
+    }
+
+    fn sweep_networks(&self) -> Result<(), smartvm_network::DetachError> {
+        let swept = Network::sweep(&self.options.network_state_dir)?;
+        for (network, tap, vm) in &swept.interfaces {
+            tracing::info!(%network, %tap, vm, "removed the interface of a dead owner");
+        }
+        for (network, error) in &swept.failed {
+            tracing::warn!(%network, %error, "cannot remove what dead managers left of a network");
+        }
+        Ok(())
     }
 
     fn sweep_jails(&self) -> std::io::Result<()> {
@@ -192,18 +217,23 @@ impl SmartVm {
         collect(live.map(|vm| async move { (vm.id().clone(), vm.stop().await.map(drop)) })).await
     }
 
-    /// Stops every VM and removes all their files. A failure of one does not stop the others.
+    /// Stops every VM and removes all their files, and then their network, unless others use it. A
+    /// failure of one does not stop the others.
     ///
     /// # Errors
     /// Every failure, each with its VM.
     pub async fn cleanup(&self) -> Result<(), CleanupFailed> {
         let all = self.registry.all().into_iter();
-        collect(all.map(|vm| async move {
+        let cleaned = collect(all.map(|vm| async move {
             // A VM that cannot be stopped is ended by the cleanup.
             let _ = vm.stop().await;
             (vm.id().clone(), vm.cleanup().await)
         }))
-        .await
+        .await;
+        let network = Arc::clone(&self.network);
+        // The kernel takes a moment for a bridge. Only a panic could make it fail.
+        let _ = tokio::task::spawn_blocking(move || network.close()).await;
+        cleaned
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::stop::KILL_NOW;
 use crate::home::{ClaimError, VmDir};
+use crate::network::Attached;
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::UffdHandler;
 
@@ -19,6 +20,8 @@ pub(super) struct Attempt {
     /// The directory while it is being taken, which cannot be interrupted.
     pub(super) claiming: Option<JoinHandle<Result<VmDir, ClaimError>>>,
     pub(super) dir: Option<VmDir>,
+    /// The network devices while they are made, which cannot be interrupted.
+    pub(super) attaching: Option<JoinHandle<Result<Attached, SmartVmError>>>,
     pub(super) staging: Staging,
     pub(super) process: Option<FirecrackerProcess>,
     /// It ends with the process' output.
@@ -48,6 +51,10 @@ impl Attempt {
         if let Some(staging) = self.staging {
             // A copy cannot be interrupted; it must be over before its directory goes.
             let _ = staging.await;
+        }
+        if let Some(attaching) = self.attaching {
+            // The directory's record removes what it made.
+            let _ = attaching.await;
         }
         drop(self.uffd);
         let claimed = match self.claiming {

@@ -9,6 +9,7 @@ use smartvm_firecracker::{ApiClient, ApiError, FirecrackerProcess};
 use super::call::call;
 use super::files;
 use crate::config::VmSpec;
+use crate::network::Attached;
 use crate::smart_vm_error::SmartVmError;
 
 /// A Firecracker that was started and knows nothing yet.
@@ -20,6 +21,7 @@ pub(super) struct Configure<'a> {
     pub(super) process: &'a FirecrackerProcess,
     pub(super) client: &'a ApiClient,
     pub(super) spec: &'a VmSpec,
+    pub(super) attached: &'a Attached,
 }
 
 impl Configure<'_> {
@@ -30,7 +32,8 @@ impl Configure<'_> {
         if let Some(cpu) = &self.spec.cpu_config {
             self.tell("set the processor's features", self.client.put_cpu_config(cpu)).await?;
         }
-        let boot_source = self.spec.config().boot_source.to_wire(files::KERNEL, files::INITRD);
+        let mut boot_source = self.spec.config().boot_source.to_wire(files::KERNEL, files::INITRD);
+        boot_source.boot_args.clone_from(&self.attached.boot_args);
         self.tell("set the boot source", self.client.put_boot_source(&boot_source)).await
     }
 
@@ -75,7 +78,7 @@ impl Configure<'_> {
     }
 
     async fn network(&self) -> Result<(), SmartVmError> {
-        for interface in &self.spec.network_interfaces {
+        for interface in &self.attached.interfaces {
             let attached = self.client.put_network_interface(interface);
             self.tell("attach a network interface", attached).await?;
         }

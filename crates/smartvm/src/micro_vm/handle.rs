@@ -18,6 +18,7 @@ use crate::config::VmSpec;
 use crate::home::RuntimeDir;
 use crate::lifecycle::VmState;
 use crate::manager::Registry;
+use crate::network::ManagerNetwork;
 use crate::options::SmartVmOptions;
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::{CreateSnapshot, RestorePlan, Snapshot};
@@ -53,6 +54,7 @@ pub(crate) struct VmSetup {
     pub(crate) spec: VmSpec,
     pub(crate) options: Arc<SmartVmOptions>,
     pub(crate) home: RuntimeDir,
+    pub(crate) network: Arc<ManagerNetwork>,
     /// Weak: the registry holds handles, and a driver that held it would keep itself alive.
     pub(crate) registry: Weak<Registry>,
     /// What the VM goes on from, when it does not boot.

@@ -20,6 +20,7 @@ use super::outputs;
 use super::start::{Started, bring_up, staged};
 use crate::home::{Access, WorkDir};
 use crate::lifecycle::VmState;
+use crate::network::Attached;
 use crate::preflight;
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::{DriveContent, MemoryBackend, RestorePlan, SnapshotError, UffdHandler};
@@ -93,7 +94,10 @@ pub(super) async fn restore(
         clock.step("copy drives");
     }
 
-    Configure { process, client: &client, spec: &setup.spec }.before_load().await?;
+    let attached = Attached::of(&setup.spec);
+    Configure { process, client: &client, spec: &setup.spec, attached: &attached }
+        .before_load()
+        .await?;
     let loading = load(process, &client, plan, &version);
     match &mut uffd {
         None => loading.await?,

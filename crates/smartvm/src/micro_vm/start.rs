@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use smartvm_firecracker::{ApiClient, FirecrackerBinary, FirecrackerProcess, LaunchSpec};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::attempt::{Attempt, Staging};
@@ -21,6 +22,7 @@ use crate::config::LoggerConfig;
 use crate::home::{VmDir, WorkDir};
 use crate::jail::{Confinement, JailPlan, NotJailed};
 use crate::lifecycle::VmState;
+use crate::network::{Attached, Plan};
 use crate::preflight;
 use crate::smart_vm_error::SmartVmError;
 
@@ -51,6 +53,10 @@ pub(super) async fn start(setup: &VmSetup, attempt: &mut Attempt) -> Result<Star
     let lay_out =
         |work_dir: &WorkDir, staging: &mut Staging| files::lay_out(setup, work_dir, staging);
     let launched = bring_up(setup, attempt, &mut clock, lay_out).await?;
+    let attached = attached(setup, attempt).await?;
+    if attempt.dir.as_ref().is_some_and(VmDir::has_interfaces) {
+        clock.step("network");
+    }
     let (dir, process, staging) = attempt.made();
     dir.hold(leases);
     let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
@@ -58,7 +64,7 @@ pub(super) async fn start(setup: &VmSetup, attempt: &mut Attempt) -> Result<Star
     clock.step("api ready");
 
     outputs::describe_metrics(setup, process, &client).await?;
-    let configure = Configure { process, client: &client, spec: &setup.spec };
+    let configure = Configure { process, client: &client, spec: &setup.spec, attached: &attached };
     configure.machine().await?;
     clock.step("configure");
     if staged(staging).await? {
@@ -126,8 +132,11 @@ pub(super) async fn bring_up(
         clock.step("jail");
     }
 
-    let work_dir = dir.work_dir();
     let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
+    if setup.restore.is_none() {
+        attempt.attaching = attach(setup, dir).map_err(unusable_dir)?;
+    }
+    let work_dir = dir.work_dir();
     lay_out(&work_dir, &mut attempt.staging).map_err(unusable_dir)?;
     let (log, metrics) = copies.pipes(setup, &work_dir).map_err(unusable_dir)?;
     let logger = setup.spec.config().logger.as_ref();
@@ -168,6 +177,27 @@ fn confine(
     let jail =
         jail.map_err(|source| SmartVmError::MakeJail { id: setup.spec.id().clone(), source });
     Ok(jail?.confinement())
+}
+
+/// Begins to make the VM's network devices, of those that are made for it, while Firecracker comes up.
+fn attach(
+    setup: &VmSetup,
+    dir: &mut VmDir,
+) -> io::Result<Option<JoinHandle<Result<Attached, SmartVmError>>>> {
+    let user = dir.user();
+    let plan = Plan::new(&setup.spec, &setup.options, &setup.network, dir.path(), user);
+    let Some(plan) = plan else { return Ok(None) };
+    dir.record_interfaces(plan.records())?;
+    let spec = setup.spec.clone();
+    Ok(Some(tokio::task::spawn_blocking(move || plan.carry_out(&spec))))
+}
+
+/// Waits for the network devices, if any are made.
+async fn attached(setup: &VmSetup, attempt: &mut Attempt) -> Result<Attached, SmartVmError> {
+    let Some(attaching) = attempt.attaching.as_mut() else { return Ok(Attached::of(&setup.spec)) };
+    let attached = attaching.await;
+    attempt.attaching = None;
+    attached.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?
 }
 
 /// Waits for the private copies of drives, if there are any.

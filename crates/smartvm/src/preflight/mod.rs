@@ -89,7 +89,8 @@ pub(crate) fn check_tap(
     interface: &NetworkInterfaceConfig,
     jail: &JailConfig,
 ) -> Result<(), PreflightError> {
-    let name = interface.host_dev_name.as_deref().unwrap_or_default();
+    let unnamed = || TapUnusable::Unnamed { iface: interface.iface_id.clone() };
+    let name = interface.host_dev_name.as_deref().ok_or_else(unnamed)?;
     match &jail.netns {
         None => tap::check(name)?,
         Some(netns) => tap::check_in(netns, name)?,
@@ -110,7 +111,7 @@ pub(crate) fn check(spec: &VmSpec, ephemeral: bool) -> Result<(), PreflightError
     for device in &config.pmem {
         check_pmem(device, ephemeral)?;
     }
-    for interface in &config.network_interfaces {
+    for interface in config.network_interfaces.iter().filter(|it| !it.is_managed()) {
         check_tap(interface, &config.jail)?;
     }
     if let Some(path) = config.vsock.as_ref().and_then(|vsock| vsock.uds_path.as_ref()) {

@@ -38,6 +38,12 @@ pub enum TapUnusable {
         /// The name.
         name: String,
     },
+    /// The device is one that goes on or comes while the VM runs, and those are not made for it.
+    #[error("the network device {iface} names no TAP of the host")]
+    Unnamed {
+        /// The device.
+        iface: String,
+    },
 }
 
 impl TapUnusable {
@@ -48,6 +54,10 @@ impl TapUnusable {
             }
             Self::MissingIn { name, .. } => format!(
                 "make one there with `ip -n NAMESPACE tuntap add {name} mode tap` and bring it up"
+            ),
+            Self::Unnamed { iface } => format!(
+                "a restored VM and a device that is plugged in need a TAP that exists: name it \
+                 (`--tap {iface}=NAME` of `smartvm snapshot restore`)"
             ),
             Self::Namespace { .. } => {
                 "make one with `ip netns add NAME`; it is then /run/netns/NAME".to_owned()

@@ -31,6 +31,9 @@ fn settings(dir: &Path) -> Settings {
         image_cache_dir: None,
         firecracker: None,
         accepted_defects: Vec::new(),
+        network_dir: dir.join("net"),
+        wireguard: None,
+        network: crate::net::NetworkFlags::default(),
         path_var: None,
         agent: None,
     }

@@ -117,9 +117,25 @@ fn every_rule_is_named_with_its_place() {
             "networkInterfaces[1].hostDevName must be unique",
         ),
         (
-            "/networkInterfaces/1/hostDevName",
-            Value::Null,
-            "networkInterfaces[1].hostDevName must name an existing TAP device",
+            "/networkInterfaces/0/ipAddress",
+            json!("172.30.0.2"),
+            "networkInterfaces[0].ipAddress must be absent beside hostDevName: the device is not ours",
+        ),
+        (
+            "/networkInterfaces/1",
+            json!({ "ifaceId": "eth1", "ipAddress": "172.30.0" }),
+            "networkInterfaces[1].ipAddress must be an IPv4 address",
+        ),
+        (
+            "/networkInterfaces/1",
+            json!({ "ifaceId": "eth1", "firewall": { "egress": { "defaultAction": "drop" } } }),
+            "networkInterfaces[1].firewall.egress.defaultAction must be `allow` or `deny`",
+        ),
+        (
+            "/networkInterfaces/1",
+            json!({ "ifaceId": "eth1", "publishedPorts": ["0:80"] }),
+            "networkInterfaces[1].publishedPorts[0] is refused: a published port must be between 1 and \
+             65535",
         ),
         (
             "/networkInterfaces/1/hostDevName",

@@ -1,0 +1,129 @@
+//! The requests about links, as values.
+
+use crate::netlink::Request;
+use crate::{InterfaceName, MacAddress};
+
+pub(super) const RTM_NEWLINK: u16 = 16;
+pub(super) const RTM_DELLINK: u16 = 17;
+pub(super) const RTM_GETLINK: u16 = 18;
+pub(super) const RTM_SETLINK: u16 = 19;
+const NLM_F_EXCL: u16 = 0x200;
+const NLM_F_CREATE: u16 = 0x400;
+/// The length of an `ifinfomsg`.
+pub(super) const HEADER: usize = 16;
+const IFF_UP: u32 = 1;
+
+/// Attributes of links.
+pub(super) struct Ifla;
+
+impl Ifla {
+    pub(super) const ADDRESS: u16 = 1;
+    pub(super) const IFNAME: u16 = 3;
+    pub(super) const MTU: u16 = 4;
+    pub(super) const MASTER: u16 = 10;
+    pub(super) const LINKINFO: u16 = 18;
+    pub(super) const IFALIAS: u16 = 20;
+    pub(super) const GROUP: u16 = 27;
+}
+
+pub(super) const INFO_KIND: u16 = 1;
+const INFO_DATA: u16 = 2;
+const INFO_SLAVE_KIND: u16 = 4;
+const INFO_SLAVE_DATA: u16 = 5;
+const BR_FORWARD_DELAY: u16 = 1;
+const BR_STP_STATE: u16 = 5;
+const BR_MCAST_SNOOPING: u16 = 23;
+const BRPORT_ISOLATED: u16 = 33;
+
+/// An `ifinfomsg` for any family, no kind and no number: the link is meant by its name.
+fn header(flags: u32, change: u32) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    header[8..12].copy_from_slice(&flags.to_ne_bytes());
+    header[12..16].copy_from_slice(&change.to_ne_bytes());
+    header
+}
+
+fn request(kind: u16, flags: u16, name: &InterfaceName, up: Option<bool>) -> Request {
+    let header = match up {
+        None => header(0, 0),
+        Some(up) => header(u32::from(up), IFF_UP),
+    };
+    let mut request = Request::new(kind, flags, &header);
+    request.attributes().text(Ifla::IFNAME, name.as_str());
+    request
+}
+
+/// A bridge that neither speaks nor heeds spanning tree or multicast groups, and is down.
+pub(super) fn new_bridge(name: &InterfaceName, mac: MacAddress, mtu: Option<u32>) -> Request {
+    let mut request = request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, name, None);
+    let attributes = request.attributes();
+    attributes.bytes(Ifla::ADDRESS, &mac.octets());
+    if let Some(mtu) = mtu {
+        attributes.u32(Ifla::MTU, mtu);
+    }
+    attributes.nested(Ifla::LINKINFO, |info| {
+        info.text(INFO_KIND, "bridge").nested(INFO_DATA, |bridge| {
+            bridge.u32(BR_FORWARD_DELAY, 0).u32(BR_STP_STATE, 0).u8(BR_MCAST_SNOOPING, 0);
+        });
+    });
+    request
+}
+
+pub(super) fn set_alias(name: &InterfaceName, alias: &str) -> Request {
+    let mut request = request(RTM_SETLINK, 0, name, None);
+    request.attributes().bytes(Ifla::IFALIAS, alias.as_bytes());
+    request
+}
+
+pub(super) fn set_up(name: &InterfaceName, up: bool) -> Request {
+    request(RTM_SETLINK, 0, name, Some(up))
+}
+
+/// Puts a link that is down on a bridge, into a group, and writes its owner on it.
+pub(super) fn join(
+    name: &InterfaceName,
+    bridge: u32,
+    group: u32,
+    alias: &str,
+    mtu: Option<u32>,
+) -> Request {
+    let mut request = request(RTM_SETLINK, 0, name, None);
+    let attributes = request.attributes();
+    if let Some(mtu) = mtu {
+        attributes.u32(Ifla::MTU, mtu);
+    }
+    attributes
+        .u32(Ifla::GROUP, group)
+        .bytes(Ifla::IFALIAS, alias.as_bytes())
+        .u32(Ifla::MASTER, bridge);
+    request
+}
+
+/// Brings up a link of a bridge; isolated, it reaches no other isolated link of it.
+pub(super) fn open_port(name: &InterfaceName, isolated: bool) -> Request {
+    let mut request = request(RTM_NEWLINK, 0, name, Some(true));
+    request.attributes().nested(Ifla::LINKINFO, |info| {
+        info.text(INFO_SLAVE_KIND, "bridge").nested(INFO_SLAVE_DATA, |port| {
+            port.u8(BRPORT_ISOLATED, u8::from(isolated));
+        });
+    });
+    request
+}
+
+pub(super) fn get(name: &InterfaceName) -> Request {
+    request(RTM_GETLINK, 0, name, None)
+}
+
+pub(super) fn get_all() -> Request {
+    Request::new(RTM_GETLINK, 0, &header(0, 0))
+}
+
+pub(super) fn delete(name: &InterfaceName) -> Request {
+    request(RTM_DELLINK, 0, name, None)
+}
+
+pub(super) fn delete_group(group: u32) -> Request {
+    let mut request = Request::new(RTM_DELLINK, 0, &header(0, 0));
+    request.attributes().u32(Ifla::GROUP, group);
+    request
+}

@@ -1,0 +1,136 @@
+//! What can be done to links.
+
+use super::found_link::{FoundLink, LinkKind};
+use super::link_requests as requests;
+use crate::netlink::{NetlinkError, NetlinkSocket, Protocol};
+use crate::{InterfaceName, MacAddress};
+
+/// The links of one network namespace.
+#[derive(Debug)]
+pub struct Links {
+    pub(super) socket: NetlinkSocket,
+}
+
+impl Links {
+    /// Opens the links of the namespace that the calling thread is in.
+    ///
+    /// # Errors
+    /// When the kernel refuses a socket.
+    pub fn open() -> Result<Self, NetlinkError> {
+        Ok(Self { socket: NetlinkSocket::open(Protocol::Route)? })
+    }
+
+    /// The link with a name.
+    ///
+    /// # Errors
+    /// What the kernel answers, but not that there is none.
+    pub fn find(&mut self, name: &InterfaceName) -> Result<Option<FoundLink>, NetlinkError> {
+        match self.socket.get("look for link", name.as_str(), &requests::get(name)) {
+            Ok(answers) => Ok(answers.iter().find_map(FoundLink::read)),
+            Err(error) if error.is(libc::ENODEV) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All links.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    pub fn all(&mut self) -> Result<Vec<FoundLink>, NetlinkError> {
+        let answers = self.socket.dump("list", "links", &requests::get_all())?;
+        Ok(answers.iter().filter_map(FoundLink::read).collect())
+    }
+
+    /// The links of a group.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    pub fn of_group(&mut self, group: u32) -> Result<Vec<FoundLink>, NetlinkError> {
+        Ok(self.all()?.into_iter().filter(|link| link.group == group).collect())
+    }
+
+    /// Makes a bridge, down, with an alias that says whose it is. It takes no part in spanning tree.
+    ///
+    /// # Errors
+    /// What the kernel answers; `EEXIST` when the name is taken.
+    pub fn make_bridge(
+        &mut self,
+        name: &InterfaceName,
+        mac: MacAddress,
+        mtu: Option<u32>,
+        alias: &str,
+    ) -> Result<(), NetlinkError> {
+        let request = requests::new_bridge(name, mac, mtu);
+        self.socket.request("make bridge", name.as_str(), &request)?;
+        let request = requests::set_alias(name, alias);
+        self.socket.request("write the owner on bridge", name.as_str(), &request)
+    }
+
+    /// Brings a link up or down.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    pub fn set_up(&mut self, name: &InterfaceName, up: bool) -> Result<(), NetlinkError> {
+        let operation = if up { "bring up link" } else { "bring down link" };
+        self.socket.request(operation, name.as_str(), &requests::set_up(name, up))
+    }
+
+    /// Puts a link that is down on the bridge with that number, into a group, and writes on it
+    /// whose it is.
+    ///
+    /// # Errors
+    /// What the kernel answers; the link may be in the group then.
+    pub fn join(
+        &mut self,
+        name: &InterfaceName,
+        bridge: u32,
+        group: u32,
+        alias: &str,
+        mtu: Option<u32>,
+    ) -> Result<(), NetlinkError> {
+        let request = requests::join(name, bridge, group, alias, mtu);
+        self.socket.request("put on the bridge link", name.as_str(), &request)
+    }
+
+    /// Brings up a link of a bridge. Isolated, it exchanges nothing with other isolated links of it.
+    ///
+    /// # Errors
+    /// What the kernel answers; the link is down then.
+    pub fn open_port(&mut self, name: &InterfaceName, isolated: bool) -> Result<(), NetlinkError> {
+        let request = requests::open_port(name, isolated);
+        self.socket.request("bring up on its bridge link", name.as_str(), &request)
+    }
+
+    /// Removes a link; to be gone already is success. The kernel takes some 16 ms.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    pub fn remove(&mut self, name: &InterfaceName) -> Result<(), NetlinkError> {
+        gone(self.socket.request("remove link", name.as_str(), &requests::delete(name)))
+    }
+
+    /// Removes all links of a group in one request, which takes little longer than one link.
+    ///
+    /// # Errors
+    /// What the kernel answers, but not that there is none.
+    pub fn remove_group(&mut self, group: u32) -> Result<(), NetlinkError> {
+        let object = format!("{group:#x}");
+        gone(self.socket.request("remove link group", &object, &requests::delete_group(group)))
+    }
+
+    /// The links that are on a bridge.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    pub fn ports(&mut self, bridge: &FoundLink) -> Result<Vec<FoundLink>, NetlinkError> {
+        debug_assert_eq!(bridge.kind, LinkKind::Bridge);
+        Ok(self.all()?.into_iter().filter(|link| link.master == Some(bridge.index)).collect())
+    }
+}
+
+fn gone(done: Result<(), NetlinkError>) -> Result<(), NetlinkError> {
+    match done {
+        Err(error) if error.is(libc::ENODEV) => Ok(()),
+        done => done,
+    }
+}

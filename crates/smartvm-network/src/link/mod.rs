@@ -1,0 +1,13 @@
+//! Links of the host: bridges and TAPs, their addresses, and the routes that lead to them.
+
+mod addresses;
+mod found_link;
+mod link_requests;
+mod links;
+mod routes;
+mod tap;
+
+pub use found_link::{FoundLink, LinkKind};
+pub use links::Links;
+pub use routes::FoundRoute;
+pub use tap::{MakeTapError, make_tap};

@@ -1,0 +1,191 @@
+//! Making the interface of a VM.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use super::attach_error::AttachError;
+use super::detach::withdraw;
+use super::handle::{Kernel, Network};
+use crate::link::make_tap;
+use crate::nft::{Change, Family, Verified};
+use crate::policy::{EgressPolicy, GuestRules, PublishedPort};
+use crate::state::{GuestRecord, Locked, NetworkRecord};
+use crate::{InterfaceName, MacAddress, names};
+
+/// The interface that a VM is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachGuest {
+    /// The VM.
+    pub vm: String,
+    /// Its interface, by a name that is unique within it.
+    pub iface: String,
+    /// Tells apart VMs of equal ids with different owners, such as the VM's directory.
+    pub scope: String,
+    /// A file whose lock is held for as long as the owner lives. Who finds it free removes the
+    /// interface.
+    pub owner: PathBuf,
+    /// The user that may open the TAP, besides root.
+    pub uid: u32,
+    /// The group that may open the TAP.
+    pub gid: u32,
+    /// The guest's hardware address; by default one that stands for VM and interface.
+    pub mac: Option<MacAddress>,
+    /// The guest's address; by default the next free one.
+    pub address: Option<Ipv4Addr>,
+    /// Where it may connect to, of what its network may; by default all of that.
+    pub egress: Option<EgressPolicy>,
+    /// Ports of the host that lead to it; by default none.
+    pub published: Vec<PublishedPort>,
+}
+
+/// The interface of a VM, as it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// The host's end.
+    pub tap: InterfaceName,
+    /// The guest's hardware address.
+    pub mac: MacAddress,
+    /// The guest's address.
+    pub address: Ipv4Addr,
+    /// The host's address, which the guest sends through.
+    pub gateway: Ipv4Addr,
+    /// The mask of both.
+    pub mask: Ipv4Addr,
+}
+
+impl Attachment {
+    /// What tells the guest's kernel, or our init, of its address: `ip=GUEST::GATEWAY:MASK::IFACE:off`,
+    /// with the addresses of up to two resolvers after it.
+    #[must_use]
+    pub fn boot_argument(&self, guest_iface: &str, dns: &[Ipv4Addr]) -> String {
+        let Self { address, gateway, mask, .. } = self;
+        let mut argument = format!("ip={address}::{gateway}:{mask}::{guest_iface}:off");
+        for dns in dns.iter().take(2) {
+            argument.push_str(&format!(":{dns}"));
+        }
+        argument
+    }
+}
+
+impl Network {
+    /// Makes the interface of a VM: address, rules, TAP, in this order; the TAP is up only once the
+    /// rules know it. A guest that speaks before they do is not heard.
+    ///
+    /// # Errors
+    /// `WIREGUARD_SETUP_FAILED`, `IP_EXHAUSTED`, `IP_IN_USE`, `PORT_IN_USE`, `INTERFACE_EXISTS`, and what the kernel refuses.
+    /// What was made is then gone again.
+    pub fn attach(&self, guest: &AttachGuest) -> Result<Attachment, AttachError> {
+        let mut kernel = self.kernel();
+        let locked = self.state.lock()?;
+        let tap = names::tap(&self.bridge, &guest.scope, &guest.vm, &guest.iface);
+        if locked.state().guest(&tap)?.is_some() {
+            let (vm, iface) = (guest.vm.clone(), guest.iface.clone());
+            return Err(AttachError::Exists { vm, iface, tap });
+        }
+        let no_bridge = || AttachError::NoBridge { bridge: self.bridge.clone() };
+        let network = locked.state().record()?.ok_or_else(no_bridge)?;
+        if let Some(wireguard) = &self.wireguard {
+            // It may have gone since the network was made.
+            super::open::ensure_wireguard(&network, wireguard, &self.on_step)?;
+        }
+        self.attach_step(guest, "lease address")?;
+        let address = locked.lease(self.subnet, &tap, guest.address)?;
+        let default_mac = || names::mac(&self.bridge, &guest.scope, &guest.vm, &guest.iface);
+        let mut record = GuestRecord {
+            schema_version: 1,
+            vm: guest.vm.clone(),
+            iface: guest.iface.clone(),
+            tap: tap.clone(),
+            mac: guest.mac.unwrap_or_else(default_mac),
+            address,
+            egress: guest.egress.clone(),
+            // Written down once it has them: until then they may be another's.
+            published: Vec::new(),
+            owner: guest.owner.clone(),
+        };
+        let made = self.make(guest, &mut record, &network, &locked, &mut kernel);
+        if let Err(error) = made {
+            // The first error is the one to report.
+            if let Err(error) = withdraw(&self.host, &locked, &mut kernel, &record) {
+                tracing::warn!(%error, %tap, "cannot undo what was made of an interface");
+            }
+            return Err(error);
+        }
+        let (gateway, mask) = (self.subnet.gateway(), self.subnet.mask());
+        Ok(Attachment { tap, mac: record.mac, address, gateway, mask })
+    }
+
+    fn make(
+        &self,
+        guest: &AttachGuest,
+        record: &mut GuestRecord,
+        network: &NetworkRecord,
+        locked: &Locked<'_>,
+        kernel: &mut Kernel,
+    ) -> Result<(), AttachError> {
+        self.attach_step(guest, "write the record")?;
+        locked.write_guest(record)?;
+        if !guest.published.is_empty() {
+            self.attach_step(guest, "publish ports")?;
+            self.host.take_ports(&self.bridge, &record.tap, &guest.published)?;
+            record.published.clone_from(&guest.published);
+            self.attach_step(guest, "write the ports")?;
+            locked.write_guest(record)?;
+        }
+        let tap = &record.tap;
+        self.attach_step(guest, "put rules in force")?;
+        self.admit(record, network, locked, kernel)?;
+        self.attach_step(guest, "make tap")?;
+        make_tap(tap, guest.uid, guest.gid)?;
+        let bridge = kernel.links.find(&self.bridge)?;
+        let bridge = bridge.ok_or_else(|| AttachError::NoBridge { bridge: self.bridge.clone() })?;
+        self.attach_step(guest, "put tap on bridge")?;
+        let alias = names::alias(&self.bridge, &record.vm, &record.iface);
+        let group = names::link_group(&self.bridge);
+        kernel.links.join(tap, bridge.index, group, &alias, network.mtu)?;
+        self.attach_step(guest, "bring up tap")?;
+        kernel.links.open_port(tap, !network.isolation.vm_to_vm)?;
+        self.attach_step(guest, "hand over tap")
+    }
+
+    /// Lets the rules know a guest. Where they are not as they should be, as after another program
+    /// has removed all rules, they are put back whole.
+    fn admit(
+        &self,
+        record: &GuestRecord,
+        network: &NetworkRecord,
+        locked: &Locked<'_>,
+        kernel: &mut Kernel,
+    ) -> Result<(), AttachError> {
+        let table = names::table(&self.bridge);
+        let rules = record.rules();
+        let add =
+            || rules.elements().into_iter().map(|(family, set, it)| Change::Add(family, set, it));
+        let mut changes: Vec<_> = add().collect();
+        let mut done = kernel.nftables.change(&table, &changes);
+        if let (Err(error), Some(policy)) = (&done, &rules.egress)
+            && error.is(libc::ENOENT)
+        {
+            // The first guest with this policy.
+            let chain = GuestRules::chain_of(policy);
+            changes = vec![Change::NewChain(Family::Inet, chain)];
+            changes.extend(add());
+            done = kernel.nftables.change(&table, &changes);
+        }
+        if let Err(error) = done {
+            tracing::warn!(%error, network = %self.bridge, "putting the rules back");
+            let all = super::reload::ruleset(network, locked)?;
+            kernel.nftables.replace(&all)?;
+            kernel.nftables.verify(&all, Verified::Everything)?;
+        }
+        Ok(())
+    }
+
+    fn attach_step(&self, guest: &AttachGuest, step: &'static str) -> Result<(), AttachError> {
+        self.on_step.reach(step).map_err(|source| AttachError::Step {
+            vm: guest.vm.clone(),
+            step,
+            source,
+        })
+    }
+}

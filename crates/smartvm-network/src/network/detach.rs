@@ -1,0 +1,163 @@
+//! Removing the interface of a VM.
+
+use std::io;
+use std::path::Path;
+
+use super::handle::{Kernel, Network};
+use crate::conntrack::Side;
+use crate::netlink::NetlinkError;
+use crate::nft::{Change, Family, Nftables};
+use crate::policy::{EgressPolicy, GuestRules};
+use crate::state::{GuestRecord, HostState, Locked, NetworkState, StateError};
+use crate::wireguard::RemoveWireGuardError;
+use crate::{InterfaceName, names};
+
+/// Something of an interface or of a network that could not be removed. The next sweep tries again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DetachError {
+    /// The kernel refused.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// What was made for WireGuard is not gone.
+    #[error(transparent)]
+    WireGuard(#[from] RemoveWireGuardError),
+    /// The files that say what exists cannot be read or written.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A step was not done.
+    #[error("cannot {step}")]
+    Step {
+        /// The step.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl DetachError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Netlink(error) => error.code(),
+            Self::WireGuard(error) => error.code(),
+            Self::State(error) => error.code(),
+            Self::Step { .. } => "NETWORK_FAILED",
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Netlink(error) => error.hint(),
+            Self::WireGuard(_) => None,
+            Self::State(error) => error.hint(),
+            Self::Step { .. } => None,
+        }
+    }
+}
+
+impl Network {
+    /// Removes the interface behind a TAP from what is written down of it, by any process, whether
+    /// it uses the network or not. To be gone already is success.
+    ///
+    /// # Errors
+    /// What the kernel refuses; what is left can be removed by another try or the next sweep.
+    pub fn remove_interface(
+        state_dir: &Path,
+        network: &InterfaceName,
+        tap: &InterfaceName,
+    ) -> Result<(), DetachError> {
+        let Some(host) = HostState::existing(state_dir) else { return Ok(()) };
+        let state = NetworkState::new(&host, network);
+        let Some(guest) = state.guest(tap)? else { return Ok(()) };
+        let mut kernel = Kernel::open()?;
+        kernel.links.remove(tap)?;
+        let locked = state.lock()?;
+        withdraw(&host, &locked, &mut kernel, &guest)
+    }
+
+    /// Removes the interface behind a TAP, whoever made it: TAP, rules, connections, ports and
+    /// address, in this order. To be gone already is success.
+    ///
+    /// # Errors
+    /// What the kernel refuses; what is left can be removed by another try or the next sweep.
+    pub fn detach(&self, tap: &InterfaceName) -> Result<(), DetachError> {
+        let step =
+            |step| self.on_step.reach(step).map_err(|source| DetachError::Step { step, source });
+        let mut kernel = self.kernel();
+        step("remove tap")?;
+        // Without the lock, which others need: nobody else makes a TAP of this name while it is
+        // written down.
+        kernel.links.remove(tap)?;
+        let locked = self.state.lock()?;
+        step("withdraw rules")?;
+        if let Some(guest) = locked.state().guest(tap)? {
+            withdraw(&self.host, &locked, &mut kernel, &guest)?;
+        }
+        step("forget")
+    }
+}
+
+/// Removes all of an interface. What is gone already is no error.
+pub(super) fn withdraw(
+    host: &HostState,
+    locked: &Locked<'_>,
+    kernel: &mut Kernel,
+    guest: &GuestRecord,
+) -> Result<(), DetachError> {
+    let network = locked.state().network();
+    kernel.links.remove(&guest.tap)?;
+    withdraw_rules(&mut kernel.nftables, &names::table(network), &guest.rules())?;
+    // The next guest with this address must not be spoken to by whom this one spoke with.
+    let connections = kernel.connections()?;
+    connections.cut(guest.address, Side::From, |_| false)?;
+    connections.cut(guest.address, Side::To, |_| false)?;
+    host.release_ports(network, &guest.tap, &guest.published)?;
+    locked.release(guest.address, &guest.tap)?;
+    locked.remove_guest(&guest.tap)?;
+    Ok(())
+}
+
+/// Removes what a guest added to the rules, and the chain of its policy with the last guest.
+pub(super) fn withdraw_rules(
+    nftables: &mut Nftables,
+    table: &str,
+    rules: &GuestRules,
+) -> Result<(), NetlinkError> {
+    let removals =
+        || rules.elements().into_iter().map(|(family, set, it)| Change::Remove(family, set, it));
+    let all: Vec<_> = removals().collect();
+    match nftables.change(table, &all) {
+        // Something of it is not there: each by itself, then.
+        Err(error) if error.is(libc::ENOENT) => {
+            for removal in removals() {
+                gone(nftables.change(table, &[removal]))?;
+            }
+        }
+        done => done?,
+    }
+    rules.egress.as_ref().map_or(Ok(()), |policy| delete_unused_chain(nftables, table, policy))
+}
+
+/// Removes the chain of a policy, unless a guest has it.
+pub(super) fn delete_unused_chain(
+    nftables: &mut Nftables,
+    table: &str,
+    policy: &EgressPolicy,
+) -> Result<(), NetlinkError> {
+    let chain = GuestRules::chain_name(policy);
+    match nftables.change(table, &[Change::DeleteChain(Family::Inet, chain)]) {
+        Err(error) if error.is(libc::EBUSY) => Ok(()),
+        done => gone(done),
+    }
+}
+
+fn gone(done: Result<(), NetlinkError>) -> Result<(), NetlinkError> {
+    match done {
+        Err(error) if error.is(libc::ENOENT) => Ok(()),
+        done => done,
+    }
+}

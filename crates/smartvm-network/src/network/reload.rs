@@ -1,0 +1,45 @@
+//! Putting rules back.
+
+use std::path::Path;
+
+use super::handle::{Kernel, Network};
+use super::open_error::OpenNetworkError;
+use crate::InterfaceName;
+use crate::nft::{Ruleset, Verified};
+use crate::state::{GuestRecord, HostState, Locked, NetworkRecord, NetworkState, StateError};
+use crate::wireguard::WireGuardWay;
+
+impl Network {
+    /// Puts the rules of a network in force again, whole and in one transaction, from what is
+    /// written down; as after another program has removed all rules. So are the routes to its WireGuard
+    /// interface. Returns whether there is such a network.
+    ///
+    /// # Errors
+    /// What the kernel refuses, or does not do as it was told.
+    pub fn reload(state_dir: &Path, network: &InterfaceName) -> Result<bool, OpenNetworkError> {
+        let Some(host) = HostState::existing(state_dir) else { return Ok(false) };
+        if !host.networks()?.contains(network) {
+            return Ok(false);
+        }
+        let state = NetworkState::new(&host, network);
+        let mut kernel = Kernel::open()?;
+        let locked = state.lock()?;
+        let Some(record) = locked.state().record()? else { return Ok(false) };
+        let rules = ruleset(&record, &locked)?;
+        kernel.nftables.replace(&rules)?;
+        kernel.nftables.verify(&rules, Verified::Everything)?;
+        if let Some(wireguard) = &record.wireguard {
+            let way = WireGuardWay::Recorded(wireguard.clone());
+            record.wireguard_egress().ensure(&way)?;
+        }
+        host.need_forwarding(network)?;
+        Ok(true)
+    }
+}
+
+/// All rules of a network as it is written down.
+pub(super) fn ruleset(record: &NetworkRecord, locked: &Locked<'_>) -> Result<Ruleset, StateError> {
+    let guests = locked.state().guests()?;
+    let guests: Vec<_> = guests.iter().map(GuestRecord::rules).collect();
+    Ok(record.rules().render(&guests))
+}

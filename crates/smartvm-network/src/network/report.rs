@@ -1,0 +1,172 @@
+//! What there is.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::handle::Kernel;
+use super::open_error::OpenNetworkError;
+use crate::InterfaceName;
+use crate::nft::{Family, RuleCounter, Ruleset, Verified};
+use crate::policy::{EgressPolicy, GuestRules};
+use crate::state::{GuestRecord, HostState, NetworkRecord, NetworkState, owner_lives};
+use crate::wireguard::WireGuardReport;
+
+/// A network, as it was at one moment.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkReport {
+    /// What it should be.
+    #[serde(flatten)]
+    pub network: NetworkRecord,
+    /// Its guests.
+    pub guests: Vec<GuestRecord>,
+    /// TAPs of guests whose owner has died: a sweep removes them.
+    pub ownerless: Vec<InterfaceName>,
+    /// Whether all rules are in the kernel as they were made; if not, what is wrong.
+    pub rules_in_force: bool,
+    /// What is wrong with them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules_problem: Option<String>,
+    /// Whether the bridge exists and is up.
+    pub bridge_up: bool,
+    /// Its way out through WireGuard, as far as there is one now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wireguard_state: Option<WireGuardReport>,
+    /// Rules that have refused something, or let it in, by where they stand.
+    pub refused: Vec<RefusedReport>,
+}
+
+/// A rule that refuses, and what it has refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedReport {
+    /// The rule, as `nft` writes it.
+    pub rule: String,
+    /// Its chain.
+    pub chain: String,
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// The policies that a guest's connections go through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyReport {
+    /// The guest's own, which is asked first; guests with the same one share the counters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own: Option<Vec<RuleReport>>,
+    /// The network's.
+    pub network: Vec<RuleReport>,
+}
+
+/// A rule of a policy, and what it has decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleReport {
+    /// The rule; absent for what happens to what no rule matches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<crate::policy::EgressRule>,
+    /// What happens.
+    pub action: crate::policy::Action,
+    /// New connections' packets.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl NetworkReport {
+    /// All networks of the host. Nothing is changed.
+    ///
+    /// # Errors
+    /// When it cannot be read what exists, or the kernel cannot be asked.
+    pub fn all(state_dir: &Path) -> Result<Vec<Self>, OpenNetworkError> {
+        let Some(host) = HostState::existing(state_dir) else { return Ok(Vec::new()) };
+        let mut reports = Vec::new();
+        for network in host.networks()? {
+            let state = NetworkState::new(&host, &network);
+            if let Some(record) = state.record()? {
+                reports.push(Self::of(record, state.guests()?)?);
+            }
+        }
+        Ok(reports)
+    }
+
+    fn of(network: NetworkRecord, guests: Vec<GuestRecord>) -> Result<Self, OpenNetworkError> {
+        let mut kernel = Kernel::open()?;
+        let rules = rules(&network, &guests);
+        let problem = kernel.nftables.verify(&rules, Verified::Everything).err();
+        let mut refused = Vec::new();
+        if problem.is_none() {
+            for table in &rules.tables {
+                for counter in kernel.nftables.counters(table)? {
+                    let chain = table.chains.iter().find(|chain| chain.name == counter.chain);
+                    let rule = chain.and_then(|chain| chain.rules.get(counter.index));
+                    if let Some(rule) = rule.filter(|_| !counter.chain.starts_with("egress")) {
+                        refused.push(RefusedReport {
+                            rule: rule.to_string(),
+                            chain: counter.chain,
+                            packets: counter.packets,
+                            bytes: counter.bytes,
+                        });
+                    }
+                }
+            }
+        }
+        let bridge_up = kernel.links.find(&network.bridge)?.is_some_and(|link| link.up);
+        let wireguard = network.wireguard.as_ref();
+        let wireguard_state = wireguard.map(|_| network.wireguard_egress().report()).transpose()?;
+        let wireguard_state = wireguard_state.flatten();
+        let is_ownerless = |guest: &&GuestRecord| !owner_lives(&guest.owner).unwrap_or(true);
+        let ownerless = guests.iter().filter(is_ownerless).map(|guest| guest.tap.clone());
+        Ok(Self {
+            ownerless: ownerless.collect(),
+            rules_in_force: problem.is_none(),
+            rules_problem: problem.map(|error| error.to_string()),
+            bridge_up,
+            wireguard_state,
+            refused,
+            guests,
+            network,
+        })
+    }
+
+    /// The policies of a guest of the network, with what their rules have counted.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked.
+    pub fn policies(&self, guest: &GuestRecord) -> Result<PolicyReport, OpenNetworkError> {
+        let rules = rules(&self.network, &self.guests);
+        let packets = rules.tables.iter().find(|table| table.family == Family::Inet);
+        let mut counters = Vec::new();
+        if let Some(table) = packets {
+            counters = Kernel::open()?.nftables.counters(table)?;
+        }
+        let own = guest.egress.as_ref();
+        Ok(PolicyReport {
+            own: own.map(|policy| rule_reports(policy, &GuestRules::chain_name(policy), &counters)),
+            network: rule_reports(&self.network.egress, "egress", &counters),
+        })
+    }
+}
+
+fn rules(network: &NetworkRecord, guests: &[GuestRecord]) -> Ruleset {
+    let guests: Vec<_> = guests.iter().map(GuestRecord::rules).collect();
+    network.rules().render(&guests)
+}
+
+fn rule_reports(policy: &EgressPolicy, chain: &str, counters: &[RuleCounter]) -> Vec<RuleReport> {
+    let counted = |index: usize| {
+        let of_rule = |it: &&RuleCounter| it.chain == chain && it.index == index;
+        counters.iter().find(of_rule).map_or((0, 0), |it| (it.packets, it.bytes))
+    };
+    let rules = policy.rules.iter().enumerate().map(|(index, rule)| {
+        let (packets, bytes) = counted(index);
+        RuleReport { rule: Some(rule.clone()), action: rule.action, packets, bytes }
+    });
+    let (packets, bytes) = counted(policy.rules.len());
+    let rest = RuleReport { rule: None, action: policy.default_action, packets, bytes };
+    rules.chain([rest]).collect()
+}

@@ -1,0 +1,23 @@
+//! nftables: rules as values, as text, and in the kernel.
+//!
+//! A [`Ruleset`] is a value. `text` writes it as the command `nft` would take it, for people and
+//! tests; `encode` writes it for the kernel, in one transaction; `verify` compares with what the
+//! kernel has.
+
+mod elements;
+mod encode;
+mod expression;
+mod field;
+mod kernel;
+mod nftables;
+mod ruleset;
+mod text;
+mod verify;
+
+pub use elements::{Element, ElementData};
+pub use field::Field;
+pub use nftables::{Change, Nftables, RuleCounter};
+pub use ruleset::{
+    Action, Base, Chain, ChainKind, Family, Hook, Match, Rule, Ruleset, Set, SetData, Table,
+};
+pub use verify::{NotInForce, Verified};

@@ -1,0 +1,151 @@
+//! Rules as the command `nft` writes and takes them.
+
+use std::fmt;
+
+use super::elements::{Element, ElementData};
+use super::field::{fields_text, type_text};
+use super::ruleset::{
+    Action, Base, Chain, ChainKind, Family, Hook, Match, Rule, Ruleset, Set, SetData, Table,
+};
+
+impl fmt::Display for Ruleset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tables.iter().try_for_each(|table| write!(f, "{table}"))
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "table {} {} {{", self.family, self.name)?;
+        self.sets.iter().try_for_each(|set| write!(f, "{set}"))?;
+        self.chains.iter().try_for_each(|chain| write!(f, "{chain}"))?;
+        writeln!(f, "}}")
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inet => "inet",
+            Self::Bridge => "bridge",
+        })
+    }
+}
+
+impl fmt::Display for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, data) = match self.data {
+            SetData::None => ("set", ""),
+            SetData::Verdict => ("map", " : verdict"),
+            SetData::Target => ("map", " : ipv4_addr . inet_service"),
+        };
+        writeln!(f, "\t{kind} {} {{", self.name)?;
+        writeln!(f, "\t\ttype {}{data}", type_text(&self.key))?;
+        if !self.elements.is_empty() {
+            let elements: Vec<_> = self.elements.iter().map(Element::to_string).collect();
+            writeln!(f, "\t\telements = {{ {} }}", elements.join(", "))?;
+        }
+        writeln!(f, "\t}}")
+    }
+}
+
+impl fmt::Display for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        match &self.data {
+            ElementData::None => Ok(()),
+            ElementData::Jump(chain) => write!(f, " : jump {chain}"),
+            ElementData::Target(address, port) => write!(f, " : {address} . {port}"),
+        }
+    }
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\tchain {} {{", self.name)?;
+        if let Some(base) = self.base {
+            writeln!(f, "\t\t{base}")?;
+        }
+        self.rules.iter().try_for_each(|rule| writeln!(f, "\t\t{rule}"))?;
+        writeln!(f, "\t}}")
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            ChainKind::Filter => "filter",
+            ChainKind::Nat => "nat",
+        };
+        let hook = match self.hook {
+            Hook::Prerouting => "prerouting",
+            Hook::Input => "input",
+            Hook::Forward => "forward",
+            Hook::Output => "output",
+            Hook::Postrouting => "postrouting",
+        };
+        write!(f, "type {kind} hook {hook} priority {}; policy accept;", self.priority)
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.matches.iter().try_for_each(|it| write!(f, "{it} "))?;
+        if self.counter {
+            f.write_str("counter ")?;
+        }
+        write!(f, "{}", self.action)
+    }
+}
+
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unless = |not: &bool| if *not { "!= " } else { "" };
+        match self {
+            Self::InterfaceIn { name, not } => write!(f, "iifname {}\"{name}\"", unless(not)),
+            Self::InterfaceOut { name, not } => write!(f, "oifname {}\"{name}\"", unless(not)),
+            Self::GroupIn { group, not } => write!(f, "iifgroup {}{group}", unless(not)),
+            Self::GroupOut { group, not } => write!(f, "oifgroup {}{group}", unless(not)),
+            Self::Ipv4 { not } => write!(f, "meta nfproto {}ipv4", unless(not)),
+            Self::EtherType(0x0800) => f.write_str("ether type ip"),
+            Self::EtherType(0x0806) => f.write_str("ether type arp"),
+            Self::EtherType(kind) => write!(f, "ether type {kind:#06x}"),
+            Self::Protocol(1) => f.write_str("meta l4proto icmp"),
+            Self::Protocol(6) => f.write_str("meta l4proto tcp"),
+            Self::Protocol(17) => f.write_str("meta l4proto udp"),
+            Self::Protocol(number) => write!(f, "meta l4proto {number}"),
+            Self::Source { range, not } => write!(f, "ip saddr {}{range}", unless(not)),
+            Self::Destination { range, not } => write!(f, "ip daddr {}{range}", unless(not)),
+            Self::SourcePort(port) => write!(f, "th sport {port}"),
+            Self::DestinationPorts(ports) => {
+                let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
+                match &ports[..] {
+                    [port] => write!(f, "th dport {port}"),
+                    ports => write!(f, "th dport {{ {} }}", ports.join(", ")),
+                }
+            }
+            Self::Established => f.write_str("ct state established,related"),
+            Self::DestinationChanged => f.write_str("ct status dnat"),
+            Self::ToHost => f.write_str("fib daddr type local"),
+            Self::InSet { fields, set, not } => {
+                write!(f, "{} {}@{set}", fields_text(fields), unless(not))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accept => f.write_str("accept"),
+            Self::Drop => f.write_str("drop"),
+            Self::Return => f.write_str("return"),
+            Self::Goto(chain) => write!(f, "goto {chain}"),
+            Self::Lookup { fields, map } => write!(f, "{} vmap @{map}", fields_text(fields)),
+            Self::Masquerade => f.write_str("masquerade"),
+            Self::Redirect { fields, map } => {
+                write!(f, "dnat ip to {} map @{map}", fields_text(fields))
+            }
+        }
+    }
+}

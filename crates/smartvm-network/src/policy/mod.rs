@@ -1,0 +1,17 @@
+//! What guests may do, as values: pure, and the same for the kernel, a model and a person.
+
+mod cidr;
+mod egress_policy;
+mod firewall_config;
+mod isolation;
+mod network_rules;
+mod published_port;
+
+pub use cidr::Cidr;
+pub use egress_policy::{Action, EgressPolicy, EgressRule, Flow, FlowProtocol, RuleProtocol};
+pub use firewall_config::{
+    EgressConfig, EgressRuleConfig, FirewallConfig, InvalidFirewallConfig, PortsConfig,
+};
+pub use isolation::{HostService, Isolation};
+pub use network_rules::{GuestRules, NetworkRules};
+pub use published_port::{InvalidPublishedPort, PublishedPort, Transport};

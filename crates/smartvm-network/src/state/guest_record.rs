@@ -1,0 +1,49 @@
+//! What exists for an interface of a VM.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{EgressPolicy, GuestRules, PublishedPort};
+use crate::{InterfaceName, MacAddress};
+
+/// An interface of a VM, as it is written down before it is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GuestRecord {
+    /// The version of this form.
+    pub schema_version: u32,
+    /// The VM.
+    pub vm: String,
+    /// Its interface.
+    pub iface: String,
+    /// The host's end of it.
+    pub tap: InterfaceName,
+    /// The guest's hardware address.
+    pub mac: MacAddress,
+    /// The guest's address.
+    pub address: Ipv4Addr,
+    /// Where it may connect to, of what its network may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<EgressPolicy>,
+    /// Which ports of the host lead to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<PublishedPort>,
+    /// A file whose lock is held for as long as the owner lives.
+    pub owner: PathBuf,
+}
+
+impl GuestRecord {
+    /// What it adds to the rules.
+    #[must_use]
+    pub fn rules(&self) -> GuestRules {
+        GuestRules {
+            tap: self.tap.clone(),
+            mac: self.mac,
+            address: self.address,
+            egress: self.egress.clone(),
+            published: self.published.clone(),
+        }
+    }
+}

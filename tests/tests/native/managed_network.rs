@@ -1,0 +1,185 @@
+//! Network devices that are made for a VM, in a namespace that stands in for the host.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use smartvm_testkit::tiny_guest::TinyGuest;
+use smartvm_testkit::{NetNamespace, TestHome, eventually, fixtures};
+
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Host {
+    pub(crate) namespace: NetNamespace,
+    pub(crate) home: TestHome,
+}
+
+impl Host {
+    pub(crate) fn new() -> Self {
+        let host = Self { namespace: NetNamespace::new(), home: TestHome::new() };
+        TinyGuest::halts().write_to(&host.home.path().join("guest")).unwrap();
+        host
+    }
+
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(fixtures::command());
+        command
+            .args(words)
+            .arg("--data-dir")
+            .arg(self.home.data_dir())
+            .arg("--runtime-dir")
+            .arg(self.home.runtime_dir())
+            .arg("--network-dir")
+            .arg(self.home.path().join("net"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, id: &str, words: &[&str]) -> Child {
+        let kernel = self.home.path().join("guest");
+        let mut command = self.command(&["run", "--memory", "32", "--id", id]);
+        command.args(words).arg("--kernel").arg(kernel);
+        command.arg("--firecracker").arg(fixtures::firecracker());
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        self.namespace.run(move || command.spawn().unwrap())
+    }
+
+    pub(crate) fn net(&self, words: &[&str]) -> Value {
+        let mut command = self.command(&[&["net"], words, &["--json"]].concat());
+        let done = self.namespace.run(move || command.output().unwrap());
+        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+        serde_json::from_slice(&done.stdout).unwrap()
+    }
+
+    /// The network devices of VMs.
+    fn guests(&self) -> Vec<Value> {
+        self.net(&["list"]).as_array().unwrap().clone()
+    }
+
+    /// Waits until Firecracker has opened the VM's TAP.
+    pub(crate) fn up(&self, id: &str) -> Value {
+        eventually(DEADLINE, "the VM has its network", || {
+            let guest = self.guests().into_iter().find(|guest| guest["vm"] == id)?;
+            let tap = guest["tap"].as_str().unwrap().to_owned();
+            let link = self.namespace.ip("-br link");
+            let line = link.lines().find(|line| line.starts_with(&tap))?.to_owned();
+            line.contains("LOWER_UP").then_some(guest)
+        })
+    }
+
+    pub(crate) fn links(&self) -> Vec<String> {
+        let text = self.namespace.ip("-br link");
+        text.lines().filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
+    }
+
+    fn assert_clean(&self) {
+        assert_eq!(self.links(), ["lo"]);
+        assert_eq!(self.namespace.command("nft list ruleset"), "");
+        assert_eq!(self.namespace.command("sysctl -n net.ipv4.ip_forward").trim(), "0");
+    }
+}
+
+fn interrupt(child: &Child) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+}
+
+/// Ends a `smartvm run`, whose guest knows no Ctrl-Alt-Del.
+pub(crate) fn end(child: &mut Child) {
+    eventually(DEADLINE, "the command has ended", || {
+        interrupt(child);
+        child.try_wait().unwrap()
+    });
+}
+
+#[test]
+fn a_vm_gets_a_tap_of_its_own_that_only_its_jail_may_open_and_it_goes_with_the_vm() {
+    let host = Host::new();
+    let firewall = host.home.path().join("egress.json");
+    fs_err::write(&firewall, r#"{"egress":{"defaultAction":"deny"}}"#).unwrap();
+    let firewall = firewall.to_str().unwrap();
+    let words = ["--network", "eth0", "--publish", "8080:80", "--firewall", firewall];
+    let mut child = host.run("web", &words);
+    let guest = host.up("web");
+    assert_eq!(guest["address"], "172.30.0.2");
+    assert_eq!(guest["published"][0]["hostPort"], 8080);
+    let tap = guest["tap"].as_str().unwrap();
+    let details = host.namespace.ip(&format!("-d link show {tap}"));
+    for part in ["master svbr0", "isolated on", "alias smartvm:svbr0:web:eth0", "user 19000"] {
+        assert!(details.contains(part), "{part}: {details}");
+    }
+    let status = host.net(&["status"]);
+    assert_eq!((&status[0]["rulesInForce"], &status[0]["bridgeUp"]), (&true.into(), &true.into()));
+    let rules = host.net(&["rules", "web"]);
+    assert_eq!(rules[0]["own"][0]["action"], "deny");
+    assert_eq!(host.net(&["firewall", "web", "--none"])["cut"], 0);
+    assert_eq!(host.net(&["rules", "web"])[0]["own"], Value::Null);
+    host.namespace.command("nft flush ruleset");
+    assert_eq!(host.net(&["status"])[0]["rulesInForce"], false);
+    assert_eq!(host.net(&["reload"])["reloaded"][0], "svbr0");
+    assert_eq!(host.net(&["status"])[0]["rulesInForce"], true);
+    // What has a living owner is not removed.
+    let removed = host.net(&["gc"]);
+    assert_eq!(removed["interfaces"], serde_json::json!([]));
+    end(&mut child);
+    host.assert_clean();
+}
+
+#[test]
+fn vms_of_several_commands_share_a_network_that_goes_with_the_last() {
+    let host = Host::new();
+    let mut one = host.run("one", &["--network", "eth0"]);
+    let first = host.up("one");
+    let mut two = host.run("two", &["--network", "eth0", "--network", "eth1"]);
+    let second = host.up("two");
+    assert_ne!(first["address"], second["address"]);
+    assert_eq!(host.guests().len(), 3);
+    end(&mut one);
+    assert_eq!(host.guests().len(), 2);
+    assert!(host.links().iter().any(|name| name == "svbr0"));
+    end(&mut two);
+    host.assert_clean();
+}
+
+#[test]
+fn what_a_killed_command_left_of_its_network_goes_with_the_next_one() {
+    let host = Host::new();
+    let mut child = host.run("web", &["--network", "eth0", "--publish", "8080:80"]);
+    host.up("web");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut next = host.run("next", &["--network", "eth0", "--publish", "8080:80"]);
+    host.up("next");
+    assert_eq!(host.guests().len(), 1);
+    next.kill().unwrap();
+    next.wait().unwrap();
+    // Without another start: the command for it. Firecracker dies a moment after its owner.
+    eventually(DEADLINE, "all that was left is removed", || {
+        host.net(&["gc"]);
+        (host.links() == ["lo"]).then_some(())
+    });
+    host.assert_clean();
+    // The files of the VM go with any manager.
+    let mut last = host.run("last", &["--network", "eth0"]);
+    host.up("last");
+    end(&mut last);
+}
+
+#[test]
+fn a_start_that_is_refused_leaves_nothing() {
+    let host = Host::new();
+    let refused = |words: &[&str], code: &str| {
+        let child = host.run("web", &[words, &["--json"]].concat());
+        let done = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        let said: Value = serde_json::from_str(said.trim()).unwrap();
+        assert_eq!(said["error"]["code"], code, "{said}");
+        host.assert_clean();
+    };
+    refused(&["--network", "eth0,ip=10.0.0.1"], "INVALID_IP");
+    refused(&["--network", "eth0", "--publish", "203.0.113.1:80:80"], "PORT_UNAVAILABLE");
+    refused(&["--network", "eth0", "--bridge", "lo"], "BRIDGE_UNUSABLE");
+    refused(&["--network", "eth0", "--subnet", "127.0.0.0/24"], "SUBNET_IN_USE");
+    refused(&["--publish", "80:80"], "USAGE");
+}

@@ -1,0 +1,105 @@
+//! Bridges and TAPs.
+
+use smartvm_network::link::{LinkKind, Links, make_tap};
+use smartvm_network::{InterfaceName, names};
+use smartvm_testkit::NetNamespace;
+
+fn name(text: &str) -> InterfaceName {
+    text.parse().unwrap()
+}
+
+fn make_bridge(links: &mut Links, bridge: &InterfaceName) -> u32 {
+    let (mac, alias) = (names::bridge_mac(bridge), names::bridge_alias(bridge));
+    links.make_bridge(bridge, mac, Some(1400), &alias).unwrap();
+    links.find(bridge).unwrap().unwrap().index
+}
+
+#[test]
+fn a_bridge_has_its_mac_mtu_owner_and_address() {
+    let host = NetNamespace::new();
+    host.run(|| {
+        let bridge = name("svbr0");
+        let mut links = Links::open().unwrap();
+        assert_eq!(links.find(&bridge).unwrap(), None);
+        let index = make_bridge(&mut links, &bridge);
+        links.set_up(&bridge, true).unwrap();
+        let found = links.find(&bridge).unwrap().unwrap();
+        assert_eq!((found.kind.clone(), found.up, found.mtu), (LinkKind::Bridge, true, 1400));
+        assert_eq!(found.alias.as_deref(), Some("smartvm:svbr0"));
+        let subnet = "172.30.0.0/24".parse::<smartvm_network::Subnet>().unwrap();
+        links.add_address(index, subnet.gateway(), 24, subnet.broadcast()).unwrap();
+        assert_eq!(links.addresses(index).unwrap(), [(subnet.gateway(), 24)]);
+        assert!(links.routes().unwrap().iter().any(|route| route.meets(subnet)));
+        let again = links.make_bridge(&bridge, names::bridge_mac(&bridge), None, "x").unwrap_err();
+        assert!(again.is(libc_eexist()), "{again}");
+        links.remove(&bridge).unwrap();
+        links.remove(&bridge).unwrap();
+        assert_eq!(links.find(&bridge).unwrap(), None);
+    });
+    assert!(!host.ip("link").contains("svbr0"));
+}
+
+fn libc_eexist() -> i32 {
+    rustix::io::Errno::EXIST.raw_os_error()
+}
+
+#[test]
+fn a_tap_belongs_to_its_user_its_group_and_its_owner() {
+    let host = NetNamespace::new();
+    host.run(|| {
+        let (bridge, tap) = (name("svbr0"), name("svtap0"));
+        let mut links = Links::open().unwrap();
+        let index = make_bridge(&mut links, &bridge);
+        make_tap(&tap, 70_001, 70_002).unwrap();
+        let found = links.find(&tap).unwrap().unwrap();
+        assert!(found.kind == LinkKind::Tun && !found.up && found.master.is_none());
+        let group = names::link_group(&bridge);
+        links.join(&tap, index, group, "smartvm:svbr0:web:eth0", Some(1400)).unwrap();
+        let found = links.find(&tap).unwrap().unwrap();
+        assert!(!found.up, "it is up only once all else is so");
+        assert_eq!((found.master, found.group, found.mtu), (Some(index), group, 1400));
+        assert_eq!(found.alias.as_deref(), Some("smartvm:svbr0:web:eth0"));
+        links.open_port(&tap, true).unwrap();
+        assert!(links.find(&tap).unwrap().unwrap().up);
+        make_tap(&tap, 0, 0).unwrap_err();
+    });
+    let details = host.ip("-d link show svtap0");
+    for part in ["isolated on", "user 70001", "group 70002", "vnet_hdr on", "persist on"] {
+        assert!(details.contains(part), "{part}: {details}");
+    }
+}
+
+#[test]
+fn one_request_removes_all_links_of_a_group_and_no_other() {
+    let host = NetNamespace::new();
+    host.run(|| {
+        let bridge = name("svbr0");
+        let mut links = Links::open().unwrap();
+        let index = make_bridge(&mut links, &bridge);
+        let group = names::link_group(&bridge);
+        for number in 0..20 {
+            let tap = name(&format!("svtap{number}"));
+            make_tap(&tap, 0, 0).unwrap();
+            links.join(&tap, index, group, "a", None).unwrap();
+            links.open_port(&tap, true).unwrap();
+        }
+        make_tap(&name("foreign"), 0, 0).unwrap();
+        assert_eq!(links.of_group(group).unwrap().len(), 20);
+        links.remove_group(group).unwrap();
+        links.remove_group(group).unwrap();
+        let left: Vec<_> = links.all().unwrap().into_iter().map(|link| link.name).collect();
+        assert_eq!(left, ["lo", "svbr0", "foreign"]);
+    });
+}
+
+#[test]
+fn a_refusal_says_what_was_being_done_to_what() {
+    let host = NetNamespace::new();
+    host.run(|| {
+        let mut links = Links::open().unwrap();
+        let error = links.join(&name("nothere"), 1, 2, "a", None).unwrap_err();
+        assert_eq!((error.operation(), error.object()), ("put on the bridge link", "nothere"));
+        assert_eq!(error.code(), "NETLINK_FAILED");
+        assert_eq!(error.errno(), Some(rustix::io::Errno::NODEV.raw_os_error()));
+    });
+}

@@ -1,0 +1,19 @@
+//! The host's networking, in network namespaces that each test makes for itself.
+//!
+//! Covers: links, addresses, leases, rules and what packets do. Needs root, and of the kernel TAPs, bridges,
+//! nftables and connection tracking; neither `/dev/kvm` nor Firecracker.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod egress;
+mod faults;
+mod isolation;
+mod lifecycle;
+mod links;
+mod model;
+mod publishing;
+mod rules;
+mod security;
+mod spoofing;
+mod wireguard;
+mod world;
