@@ -255,3 +255,17 @@ fn a_thousand_guests_one_after_another_leave_nothing() {
     assert!(world.host.run(|| network.close().unwrap()));
     assert_eq!(host_of(&world), before);
 }
+
+#[test]
+fn a_bridge_that_another_program_removed_or_replaced_is_noticed() {
+    let world = World::new();
+    let network = world.open();
+    world.host.ip("link del svbr0");
+    let error = world.host.run(|| network.attach(&world.request("web")).unwrap_err());
+    assert_eq!(error.code(), "BRIDGE_UNUSABLE", "{error}");
+    assert!(!world.host.ip("-br link").contains("sv"), "nothing is left of the attempt");
+    world.host.ip("link add svbr0 type bridge");
+    world.host.ip("link set svbr0 up");
+    let made = world.host.run(|| network.attach(&world.request("web")).unwrap());
+    assert!(world.host.ip(&format!("link show {}", made.tap)).contains("master svbr0"));
+}

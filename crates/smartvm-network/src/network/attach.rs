@@ -137,12 +137,20 @@ impl Network {
         self.admit(record, network, locked, kernel)?;
         self.attach_step(guest, "make tap")?;
         make_tap(tap, guest.uid, guest.gid)?;
-        let bridge = kernel.links.find(&self.bridge)?;
-        let bridge = bridge.ok_or_else(|| AttachError::NoBridge { bridge: self.bridge.clone() })?;
         self.attach_step(guest, "put tap on bridge")?;
         let alias = names::alias(&self.bridge, &record.vm, &record.iface);
         let group = names::link_group(&self.bridge);
-        kernel.links.join(tap, bridge.index, group, &alias, network.mtu)?;
+        let joined = kernel.links.join(tap, self.bridge_index, group, &alias, network.mtu);
+        if let Err(error) = joined {
+            // Somebody has removed the bridge, or made another in its place.
+            let bridge = kernel.links.find(&self.bridge)?;
+            let no_bridge = || AttachError::NoBridge { bridge: self.bridge.clone() };
+            let index = bridge.ok_or_else(no_bridge)?.index;
+            if index == self.bridge_index {
+                return Err(error.into());
+            }
+            kernel.links.join(tap, index, group, &alias, network.mtu)?;
+        }
         self.attach_step(guest, "bring up tap")?;
         kernel.links.open_port(tap, !network.isolation.vm_to_vm)?;
         self.attach_step(guest, "hand over tap")

@@ -4,7 +4,6 @@ use std::io;
 use std::path::Path;
 
 use super::handle::{Kernel, Network};
-use crate::conntrack::Side;
 use crate::netlink::NetlinkError;
 use crate::nft::{Change, Family, Nftables};
 use crate::policy::{EgressPolicy, GuestRules};
@@ -108,16 +107,30 @@ pub(super) fn withdraw(
     kernel: &mut Kernel,
     guest: &GuestRecord,
 ) -> Result<(), DetachError> {
-    let network = locked.state().network();
     kernel.links.remove(&guest.tap)?;
-    withdraw_rules(&mut kernel.nftables, &names::table(network), &guest.rules())?;
+    withdraw_rest(host, locked, kernel, &[guest])
+}
+
+/// Removes all of interfaces but their TAPs, which are gone. What else is gone already is no error.
+pub(super) fn withdraw_rest(
+    host: &HostState,
+    locked: &Locked<'_>,
+    kernel: &mut Kernel,
+    guests: &[&GuestRecord],
+) -> Result<(), DetachError> {
+    let network = locked.state().network();
+    let table = names::table(network);
+    for guest in guests {
+        withdraw_rules(&mut kernel.nftables, &table, &guest.rules())?;
+    }
     // The next guest with this address must not be spoken to by whom this one spoke with.
-    let connections = kernel.connections()?;
-    connections.cut(guest.address, Side::From, |_| false)?;
-    connections.cut(guest.address, Side::To, |_| false)?;
-    host.release_ports(network, &guest.tap, &guest.published)?;
-    locked.release(guest.address, &guest.tap)?;
-    locked.remove_guest(&guest.tap)?;
+    let addresses: Vec<_> = guests.iter().map(|guest| guest.address).collect();
+    kernel.connections()?.cut_all(&addresses)?;
+    for guest in guests {
+        host.release_ports(network, &guest.tap, &guest.published)?;
+        locked.release(guest.address, &guest.tap)?;
+        locked.remove_guest(&guest.tap)?;
+    }
     Ok(())
 }
 

@@ -26,6 +26,8 @@ use crate::{InterfaceName, Subnet};
 #[derive(Debug)]
 pub struct Network {
     pub(super) bridge: InterfaceName,
+    /// The kernel's number for it when the network was opened.
+    pub(super) bridge_index: u32,
     pub(super) subnet: Subnet,
     pub(super) host: HostState,
     pub(super) state: NetworkState,

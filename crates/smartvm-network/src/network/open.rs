@@ -34,7 +34,10 @@ pub(super) fn open(options: &NetworkOptions) -> Result<Network, OpenNetworkError
             }
         }
     };
+    let bridge = kernel.links.find(&options.bridge)?;
+    let gone = || OpenNetworkError::NotABridge { bridge: options.bridge.clone() };
     Ok(Network {
+        bridge_index: bridge.ok_or_else(gone)?.index,
         bridge: options.bridge.clone(),
         subnet: options.subnet,
         host,

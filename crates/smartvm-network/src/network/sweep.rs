@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::detach::{DetachError, withdraw};
+use super::detach::{DetachError, withdraw_rest};
 use super::handle::{Kernel, Network};
 use super::take_down;
 use crate::state::{GuestRecord, HostState, NetworkState, owner_lives};
@@ -74,8 +74,16 @@ fn sweep_one(
             }
         }
     }
+    // Those that are left: all when others live, and one whose owner was killed before it was in
+    // the group.
+    let left = kernel.links.all()?;
+    for guest in &dead {
+        if left.iter().any(|link| link.is(&guest.tap)) {
+            kernel.links.remove(&guest.tap)?;
+        }
+    }
+    withdraw_rest(host, &locked, &mut kernel, &dead)?;
     for guest in dead {
-        withdraw(host, &locked, &mut kernel, guest)?;
         swept.interfaces.push((network.clone(), guest.tap.clone(), guest.vm.clone()));
     }
     if locked.is_unused()? && locked.state().guests()?.is_empty() {

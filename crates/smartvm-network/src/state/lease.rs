@@ -98,7 +98,8 @@ impl Locked<'_> {
         let before = subnet.guests().take_while(|address| *address <= last);
         for address in after.chain(before) {
             if self.take(address, tap)?.is_none() {
-                host_state::write(&self.leases().join(LAST), &address.to_string())
+                // In place: whoever reads half of it begins from the start, which harms nothing.
+                fs_err::write(self.leases().join(LAST), address.to_string())
                     .map_err(|source| self.state.failed("note an address of", source))?;
                 return Ok(address);
             }
