@@ -46,13 +46,17 @@ impl NetworkState {
             match lock::exclusive(&self.path.join("lock")) {
                 // Whoever took the network down removes the directory as well.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let made = fs_err::create_dir_all(self.path.join("guests"))
-                        .and_then(|()| fs_err::create_dir_all(self.path.join("leases")));
-                    made.map_err(|source| self.failed("make the directory of", source))?;
+                    fs_err::create_dir_all(&self.path)
+                        .map_err(|source| self.failed("make the directory of", source))?;
                 }
                 lock => break lock.map_err(|source| self.failed("lock", source))?,
             }
         };
+        // With the lock: who comes while somebody else makes them must not find one of the two.
+        for part in ["guests", "leases"] {
+            fs_err::create_dir_all(self.path.join(part))
+                .map_err(|source| self.failed("make a directory of", source))?;
+        }
         Ok(Locked { state: self, _lock: lock })
     }
 
