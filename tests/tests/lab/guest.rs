@@ -1,5 +1,6 @@
 //! A Linux guest for a test.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use smartvm::firecracker::{Console, ConsoleReader};
 use smartvm::images::{ImportKernel, KernelStore, StoredKernel};
 use smartvm::{
     BootSourceConfig, DriveConfig, JailMode, MachineConfig, MicroVm, SmartVm, SmartVmOptions,
-    StartReport, VmConfig,
+    StartReport, VmConfig, VmEnd,
 };
 use smartvm_testkit::{TestHome, fixtures};
 
@@ -93,8 +94,8 @@ impl Lab {
             let mut guest = Guest::new(vm);
             match guest.read_until(PROMPT, BOOT_DEADLINE).await {
                 Ok(_) => return (guest, report),
-                Err(seen) if last_try => panic!("the guest did not boot:\n{seen}"),
-                Err(seen) => eprintln!("RETRY: the guest did not boot:\n{seen}"),
+                Err(silence) if last_try => panic!("the guest did not boot: {silence}"),
+                Err(silence) => eprintln!("RETRY: the guest did not boot: {silence}"),
             }
             guest.vm.cleanup().await.unwrap();
         }
@@ -113,6 +114,24 @@ pub(crate) fn import(home: &TestHome) -> StoredKernel {
             name: None,
         })
         .unwrap()
+}
+
+/// Why a guest's console does not say what it should.
+#[derive(Debug)]
+pub(crate) enum Silence {
+    /// It says nothing more.
+    Still { seen: String },
+    /// Firecracker ended.
+    Ended { seen: String, end: Option<VmEnd> },
+}
+
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Still { seen } => write!(f, "the console stands still after\n{seen}"),
+            Self::Ended { seen, end } => write!(f, "the VM ended ({end:?}) after\n{seen}"),
+        }
+    }
 }
 
 /// A running Linux guest with a shell on its console.
@@ -138,18 +157,19 @@ impl Guest {
         for _ in 0..NUDGES {
             match self.read_until(text, DEADLINE / (NUDGES + 1)).await {
                 Ok(before) => return before,
-                Err(seen) => eprintln!("RETRY: the guest's console stands still after\n{seen}"),
+                Err(end @ Silence::Ended { .. }) => panic!("{text:?} did not come: {end}"),
+                Err(still) => eprintln!("RETRY: {still}"),
             }
             self.console.write(b"\n").await.unwrap();
         }
         match self.read_until(text, DEADLINE / (NUDGES + 1)).await {
             Ok(before) => before,
-            Err(seen) => panic!("{text:?} did not come within {DEADLINE:?}:\n{seen}"),
+            Err(silence) => panic!("{text:?} did not come within {DEADLINE:?}: {silence}"),
         }
     }
 
-    /// What came before `text`, or all that came when it did not within `limit`.
-    async fn read_until(&mut self, text: &str, limit: Duration) -> Result<String, String> {
+    /// What came before `text`, or why it did not come within `limit`.
+    async fn read_until(&mut self, text: &str, limit: Duration) -> Result<String, Silence> {
         let found = tokio::time::timeout(limit, async {
             loop {
                 if let Some(at) = self.seen.find(text) {
@@ -164,7 +184,8 @@ impl Guest {
         });
         match found.await {
             Ok(Some(before)) => Ok(before),
-            Ok(None) | Err(_) => Err(self.seen.clone()),
+            Ok(None) => Err(Silence::Ended { seen: self.seen.clone(), end: self.vm.wait().await }),
+            Err(_) => Err(Silence::Still { seen: self.seen.clone() }),
         }
     }
 

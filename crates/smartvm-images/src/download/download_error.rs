@@ -138,6 +138,11 @@ impl DownloadError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Dir(error) => return error.hint(),
+            Self::Transport { source, .. } if is_about_certificate(source) => {
+                "the server's certificate is not one that this machine trusts; an authority of your \
+                 own is taken from the PEM file that SSL_CERT_FILE names"
+                    .to_owned()
+            }
             Self::Transport { source, .. } if source.is_connect() => {
                 "see whether the host is reached from here; a proxy is taken from HTTPS_PROXY, \
                  HTTP_PROXY and NO_PROXY"
@@ -164,7 +169,9 @@ impl DownloadError {
     /// Whether it may go better the next time.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Transport { source, .. } => !(source.is_redirect() || source.is_builder()),
+            Self::Transport { source, .. } => {
+                !(source.is_redirect() || source.is_builder() || is_about_certificate(source))
+            }
             Self::TooSlow { .. } | Self::Short { .. } => true,
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
             _ => false,
@@ -181,4 +188,14 @@ impl DownloadError {
         let chain = std::iter::successors(Some(self as &dyn std::error::Error), |e| e.source());
         chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
     }
+}
+
+/// Whether the server was refused for its certificate.
+fn is_about_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    // An I/O error's source is that of what it holds, so what it holds would be passed over.
+    if let Some(held) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        return is_about_certificate(held);
+    }
+    matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)))
+        || error.source().is_some_and(is_about_certificate)
 }

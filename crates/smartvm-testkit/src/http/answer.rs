@@ -1,7 +1,6 @@
 //! What a server answers, well or badly.
 
-use std::io::{self, Write};
-use std::net::TcpStream;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use super::request::Request;
@@ -112,7 +111,7 @@ impl Answer {
         Self { end: End::Unannounced, ..self }
     }
 
-    pub(super) fn send(&self, to: &mut TcpStream) -> io::Result<()> {
+    pub(super) fn send(&self, to: &mut (impl Read + Write)) -> io::Result<()> {
         let body = &self.body[self.start.min(self.body.len())..];
         let mut head = format!("HTTP/1.1 {} Status\r\nconnection: close\r\n", self.status);
         let says_length = self.headers.iter().any(|(name, _)| name == "content-length");

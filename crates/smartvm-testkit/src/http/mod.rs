@@ -2,12 +2,14 @@
 
 mod answer;
 mod bucket;
+mod certificate;
 mod releases;
 mod request;
 mod server;
 
 pub use answer::Answer;
 pub use bucket::FakeBucket;
+pub use certificate::Certificate;
 pub use releases::FakeReleases;
 pub use request::Request;
 pub use server::HttpServer;

@@ -1,13 +1,14 @@
 //! A server that answers as a function says.
 
 use std::fmt;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::answer::Answer;
+use super::certificate::Certificate;
 use super::request::Request;
 
 type Handler = dyn Fn(&Request) -> Answer + Send + Sync;
@@ -22,6 +23,7 @@ pub struct HttpServer {
 
 struct Shared {
     handler: Box<Handler>,
+    tls: Option<Arc<rustls::ServerConfig>>,
     requests: Mutex<Vec<Request>>,
     connections: Mutex<Vec<TcpStream>>,
     ended: AtomicBool,
@@ -33,10 +35,26 @@ impl HttpServer {
     /// # Panics
     /// When no port can be had.
     pub fn start(handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        Self::serve(None, Box::new(handler))
+    }
+
+    /// Starts a server that speaks HTTPS with this certificate.
+    ///
+    /// # Panics
+    /// When no port can be had.
+    pub fn start_tls(
+        certificate: &Certificate,
+        handler: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::serve(Some(certificate.config()), Box::new(handler))
+    }
+
+    fn serve(tls: Option<Arc<rustls::ServerConfig>>, handler: Box<Handler>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port can be had");
         let address = listener.local_addr().expect("the port has a number");
         let shared = Arc::new(Shared {
-            handler: Box::new(handler),
+            handler,
+            tls,
             requests: Mutex::default(),
             connections: Mutex::default(),
             ended: AtomicBool::new(false),
@@ -64,7 +82,10 @@ impl HttpServer {
     /// The address of a path, which begins with a `/`.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        match &self.shared.tls {
+            None => format!("http://{}{path}", self.address),
+            Some(_) => format!("https://localhost:{}{path}", self.address.port()),
+        }
     }
 
     /// What was asked for so far, in the order of its coming.
@@ -82,11 +103,26 @@ impl HttpServer {
 
 impl Shared {
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
-        let mut reader = BufReader::new(stream.try_clone()?);
-        let Some(request) = Request::read(&mut reader)? else { return Ok(()) };
-        lock(&self.requests).push(request.clone());
-        (self.handler)(&request).send(&mut stream)?;
+        if let Some(config) = &self.tls {
+            let connection =
+                rustls::ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+            let mut tls = rustls::StreamOwned::new(connection, stream);
+            self.answer(&mut tls)?;
+            tls.conn.send_close_notify();
+            tls.flush()?;
+            stream = tls.sock;
+        } else {
+            self.answer(&mut stream)?;
+        }
         stream.shutdown(Shutdown::Both)
+    }
+
+    fn answer(&self, stream: &mut (impl Read + Write)) -> io::Result<()> {
+        let Some(request) = Request::read(&mut BufReader::new(&mut *stream))? else {
+            return Ok(());
+        };
+        lock(&self.requests).push(request.clone());
+        (self.handler)(&request).send(stream)
     }
 }
 
