@@ -95,7 +95,9 @@ impl Lab {
             match guest.read_until(PROMPT, BOOT_DEADLINE).await {
                 Ok(_) => return (guest, report),
                 Err(silence) if last_try => panic!("the guest did not boot: {silence}"),
-                Err(silence) => eprintln!("RETRY: the guest did not boot: {silence}"),
+                Err(silence) => {
+                    eprintln!("RETRY: the guest did not boot: {silence}\n{}", guest.threads());
+                }
             }
             guest.vm.cleanup().await.unwrap();
         }
@@ -158,7 +160,7 @@ impl Guest {
             match self.read_until(text, DEADLINE / (NUDGES + 1)).await {
                 Ok(before) => return before,
                 Err(end @ Silence::Ended { .. }) => panic!("{text:?} did not come: {end}"),
-                Err(still) => eprintln!("RETRY: {still}"),
+                Err(still) => eprintln!("RETRY: {still}\n{}", self.threads()),
             }
             self.console.write(b"\n").await.unwrap();
         }
@@ -187,6 +189,22 @@ impl Guest {
             Ok(None) => Err(Silence::Ended { seen: self.seen.clone(), end: self.vm.wait().await }),
             Err(_) => Err(Silence::Still { seen: self.seen.clone() }),
         }
+    }
+
+    /// The threads of Firecracker with the time that each has computed so far, in ticks: whether a
+    /// guest that says nothing computes or waits.
+    fn threads(&self) -> String {
+        let Ok(pid) = self.vm.process_id() else { return "no Firecracker".to_owned() };
+        let Ok(threads) = fs_err::read_dir(format!("/proc/{pid}/task")) else {
+            return "no threads".to_owned();
+        };
+        let of = |dir: fs_err::DirEntry| {
+            let stat = fs_err::read_to_string(dir.path().join("stat")).ok()?;
+            let (name, rest) = stat.rsplit_once(')')?;
+            let fields: Vec<_> = rest.split_whitespace().collect();
+            Some(format!("{name}) {} {}+{}", fields.first()?, fields.get(11)?, fields.get(12)?))
+        };
+        threads.filter_map(|dir| of(dir.ok()?)).collect::<Vec<_>>().join("; ")
     }
 
     /// Lets the guest's shell run a command and returns what it printed.

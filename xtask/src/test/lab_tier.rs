@@ -27,7 +27,7 @@ pub(super) fn perform(fixtures: &TestFixtures) -> anyhow::Result<Tally> {
     let metadata = Metadata::write()?;
     let nextest = run::find("cargo-nextest").context("find cargo-nextest")?;
     let mut argv: Vec<OsString> = vec![nextest.into()];
-    argv.extend(["nextest", "run", "--workspace-remap"].map(OsString::from));
+    argv.extend(["nextest", "run", "--profile", "lab", "--workspace-remap"].map(OsString::from));
     argv.push(workspace::root().into());
     argv.extend(["--binaries-metadata".into(), metadata.binaries.into()]);
     argv.extend(["--cargo-metadata".into(), metadata.cargo.into()]);

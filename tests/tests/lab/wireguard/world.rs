@@ -35,16 +35,23 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Everything but the host's end of the tunnel and its rules.
+    /// Everything but the host's end of the tunnel and its rules, with the guest's stand-in on a bridge.
     pub(super) fn new() -> Self {
-        let [host, guest, internet, peer] = std::array::from_fn(|_| NetNamespace::new());
+        let world = Self::without_guest();
+        let (host, guest) = (&world.host, &world.guest);
         host.ip("link add svbr0 type bridge");
         host.ip("link set svbr0 up");
         host.ip("addr add 172.30.0.1/24 dev svbr0");
-        host.connect("port0", &guest, "eth0");
+        host.connect("port0", guest, "eth0");
         host.ip("link set port0 master svbr0");
         guest.ip("addr add 172.30.0.2/24 dev eth0");
         guest.ip("route add default via 172.30.0.1");
+        world
+    }
+
+    /// The same without the bridge and what is on it.
+    pub(super) fn without_guest() -> Self {
+        let [host, guest, internet, peer] = std::array::from_fn(|_| NetNamespace::new());
         host.connect("up0", &internet, "net0");
         internet.connect("net1", &peer, "peer0");
         for (namespace, link, four, six) in [
