@@ -7,6 +7,7 @@
 //! | `busybox` | a static busybox | its package, unpacked |
 //! | `rootfs.ext4`, `rootfs.squashfs`, `rootfs.tar.gz` | a small Linux | made of that busybox |
 //! | `agent` | our static init for guests | this checkout |
+//! | `imported` | a kernel store with that kernel | `smartvm kernel import` of this checkout |
 //! | `venv` | virtme-ng, pinned, which boots the lab | PyPI |
 //!
 //! What is there is not fetched again: remove a file to have a newer one.
@@ -21,12 +22,14 @@ pub(crate) mod sha256;
 pub(crate) mod virtme;
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use self::firecracker::FirecrackerFixture;
 use self::kernel::KernelFixture;
 use self::rootfs::RootfsFixture;
 use crate::dist::{self, Dist};
+use crate::run::Run;
 use crate::{say, workspace};
 
 /// What a real guest needs.
@@ -61,6 +64,7 @@ pub(crate) fn variables(
     // Tests that are run by hand look here.
     let agent = workspace::fixtures_dir().join("agent");
     fs_err::copy(&dist.agent, &agent)?;
+    let imported = import_kernel(guest, dist, &agent)?;
     Ok(vec![
         ("SMARTVM_FIRECRACKER", firecracker.firecracker.clone().into()),
         ("SMARTVM_JAILER", firecracker.jailer.clone().into()),
@@ -70,7 +74,25 @@ pub(crate) fn variables(
         ("SMARTVM_ROOTFS_EXT4", guest.rootfs.ext4.clone().into()),
         ("SMARTVM_ROOTFS_SQUASHFS", guest.rootfs.squashfs.clone().into()),
         ("SMARTVM_ROOTFS_TAR", guest.rootfs.tar.clone().into()),
+        ("SMARTVM_IMPORTED_KERNELS", imported.into()),
         ("SMARTVM_AGENT", agent.into()),
         ("SMARTVM_COMMAND", dist.smartvm.clone().into()),
     ])
+}
+
+/// Imports the kernel anew, as this checkout does it. Here it takes a second; in the lab, and in each
+/// test, ten.
+fn import_kernel(guest: &GuestFixtures, dist: &Dist, agent: &Path) -> anyhow::Result<PathBuf> {
+    let data_dir = workspace::fixtures_dir().join("imported");
+    Run::new(&dist.smartvm)
+        .arg("--data-dir")
+        .arg(&data_dir)
+        .args(["kernel", "import"])
+        .arg(&guest.kernel.image)
+        .arg("--modules")
+        .arg(&guest.kernel.modules_dir)
+        .arg("--init")
+        .arg(agent)
+        .quietly()?;
+    Ok(data_dir.join("kernels"))
 }

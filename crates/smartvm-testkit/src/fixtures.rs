@@ -10,6 +10,7 @@
 //! | [`jailer`] | `SMARTVM_JAILER` | `target/fixtures/jailer` |
 //! | [`kernel_image`] | `SMARTVM_KERNEL_IMAGE` | `target/fixtures/kernel/vmlinuz` |
 //! | [`kernel_modules`] | `SMARTVM_KERNEL_MODULES` | `target/fixtures/kernel/modules` |
+//! | [`imported_kernels`] | `SMARTVM_IMPORTED_KERNELS` | `target/fixtures/imported/kernels` |
 //! | [`agent`] | `SMARTVM_AGENT` | `target/fixtures/agent` |
 //! | [`busybox`] | `SMARTVM_BUSYBOX` | `target/fixtures/busybox` |
 //! | [`rootfs_ext4`] | `SMARTVM_ROOTFS_EXT4` | `target/fixtures/rootfs.ext4` |
@@ -57,6 +58,13 @@ pub fn kernel_image() -> PathBuf {
 #[track_caller]
 pub fn kernel_modules() -> PathBuf {
     fixture("SMARTVM_KERNEL_MODULES", "fixtures/kernel/modules")
+}
+
+/// A kernel store with that kernel in it, and with [`agent`] as its init.
+#[must_use]
+#[track_caller]
+pub fn imported_kernels() -> PathBuf {
+    fixture("SMARTVM_IMPORTED_KERNELS", "fixtures/imported/kernels")
 }
 
 /// Our static init for guests.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use smartvm::firecracker::{Console, ConsoleReader};
-use smartvm::images::{ImportKernel, KernelStore, StoredKernel};
+use smartvm::images::{KernelStore, StoredKernel};
 use smartvm::{
     BootSourceConfig, DriveConfig, JailMode, MachineConfig, MicroVm, SmartVm, SmartVmOptions,
     StartReport, VmConfig, VmEnd,
@@ -105,17 +105,18 @@ impl Lab {
     }
 }
 
-/// The kernel of the fixtures, imported into the test's data directory.
+/// Puts the imported kernel of the fixtures into the test's data directory.
 pub(crate) fn import(home: &TestHome) -> StoredKernel {
+    let imported = KernelStore::open(&fixtures::imported_kernels()).unwrap();
+    let kernel = imported.latest().unwrap().unwrap();
     let store = KernelStore::open(&home.data_dir().join("kernels")).unwrap();
-    store
-        .import(&ImportKernel {
-            image: fixtures::kernel_image(),
-            modules: Some(fixtures::kernel_modules()),
-            init: Some(fixtures::agent()),
-            name: None,
-        })
-        .unwrap()
+    let (from, to) = (imported.dir().join(&kernel.name), store.dir().join(&kernel.name));
+    fs_err::create_dir(&to).unwrap();
+    for entry in fs_err::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs_err::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+    store.get(&kernel.name).unwrap()
 }
 
 /// Why a guest's console does not say what it should.
