@@ -16,7 +16,7 @@ use crate::{doctor, say, workspace};
 
 const SELECTION: [&str; 4] = ["--package", "smartvm-tests", "--test", "lab"];
 /// Minutes for all of them.
-const DEADLINE: u64 = 60;
+const DEADLINE: u64 = 70;
 
 pub(super) fn perform(fixtures: &TestFixtures) -> anyhow::Result<Tally> {
     let mut variables = fixtures.variables()?;
