@@ -273,11 +273,16 @@ impl NetworkRules {
 
     fn guests_outward(&self, towards: Match) -> Vec<Rule> {
         let mut rules = Vec::new();
-        rules.push(if self.isolation.vm_to_vm {
-            Rule::new([towards], Action::Accept)
-        } else {
-            Rule::drop([towards])
-        });
+        if self.isolation.vm_to_vm {
+            // Guests alone: other links may be on the bridge.
+            let is_guest =
+                |field| Match::InSet { fields: vec![field], set: "guests".to_owned(), not: false };
+            rules.push(Rule::new(
+                [towards.clone(), is_guest(Field::IpSource), is_guest(Field::IpDestination)],
+                Action::Accept,
+            ));
+        }
+        rules.push(Rule::drop([towards]));
         if let Some(name) = &self.only_out_of {
             // Before what is established: a connection must not go on another way.
             rules.push(Rule::drop([Match::InterfaceOut { name: name.clone(), not: true }]));
@@ -363,6 +368,7 @@ impl GuestRules {
                 .collect()
         };
         vec![
+            ("guests", vec![Element::address(self.address)]),
             ("policies", policies),
             ("open", open.collect()),
             ("published", published(false)),
@@ -380,6 +386,7 @@ impl GuestRules {
             Set { name: name.to_owned(), key: key.into(), data, elements }
         };
         vec![
+            set("guests", &[Field::IpSource], SetData::None),
             set("policies", &[Field::IpSource], SetData::Verdict),
             set("open", &OPEN, SetData::None),
             set("published", &OPEN, SetData::Target),
