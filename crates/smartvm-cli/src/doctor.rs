@@ -32,6 +32,7 @@ pub(crate) fn perform(settings: &Settings, printer: Printer) -> Result<Exit, Fai
     options.chroot_base = settings.options().chroot_base();
     options.firecracker.clone_from(&settings.firecracker);
     options.path_var.clone_from(&settings.path_var);
+    options.network_dir.clone_from(&settings.network_dir);
     let report = examine(&options);
     if printer.wants_json() {
         printer.json(&report)?;

@@ -2,7 +2,8 @@
 //!
 //! With `--json`, `status` prints an array of networks: `bridge`, `subnet`, `isolation`, `egress`,
 //! `bridgeIsOurs`, `bridgeUp`, `rulesInForce`, `rulesProblem`, `ownerless`, `wireguard` (what it is to be), `wireguardState`
-//! (what there is of it, with `ready` and `peers`), `refused` (rules that refuse, with `packets` and `bytes`) and `guests`; `list` an array of guests: `vm`, `iface`, `tap`, `mac`,
+//! (what there is of it, with `ready` and `peers`), `foreignBlocks` (chains of other programs that stop guests: `family`, `table`,
+//! `chain`, `program`, `stops`, `remedies`), `refused` (rules that refuse, with `packets` and `bytes`) and `guests`; `list` an array of guests: `vm`, `iface`, `tap`, `mac`,
 //! `address`, `egress`, `published`; `rules` an array of a VM's devices with `own` and `network`, each an
 //! array of rules with `packets` and `bytes`; `firewall` `{"cut":N}`; `reload` `{"reloaded":[…]}`; `gc`
 //! `{"interfaces":[…],"networks":[…]}`.
@@ -49,6 +50,9 @@ pub(crate) struct NetArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum NetVerb {
     /// Show each network: whether its rules are in force, and what they have refused
+    ///
+    /// Also tells when the firewall of another program, such as Docker's or firewalld's, stops guests,
+    /// with the commands that let them through.
     #[command(after_help = "Examples:\n  smartvm net status\n  smartvm net status --json")]
     Status,
     /// List the network devices of VMs, with their addresses

@@ -183,3 +183,54 @@ fn a_start_that_is_refused_leaves_nothing() {
     refused(&["--network", "eth0", "--subnet", "127.0.0.0/24"], "SUBNET_IN_USE");
     refused(&["--publish", "80:80"], "USAGE");
 }
+
+#[test]
+fn another_firewall_that_stops_guests_is_told_of_with_what_mends_it() {
+    let host = Host::new();
+    for rules in [
+        "add table inet theirs",
+        "add chain inet theirs forward { type filter hook forward priority 0 ; policy drop ; }",
+    ] {
+        host.namespace.command(&format!("nft {rules}"));
+    }
+    let output = |words: &[&str]| {
+        let mut command = host.command(words);
+        let done = host.namespace.run(move || command.output().unwrap());
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (text(&done.stdout), text(&done.stderr))
+    };
+    let doctor = || {
+        let report: Value = serde_json::from_str(&output(&["doctor", "--json"]).0).unwrap();
+        let mut checks = report["checks"].as_array().unwrap().iter();
+        checks.find(|check| check["id"] == "foreign-firewalls").unwrap().clone()
+    };
+    // Before there is a network: what would be made.
+    assert_eq!(doctor()["status"], "warn");
+    let mut child = host.run("web", &["--network", "eth0"]);
+    host.up("web");
+    let block = host.net(&["status"])[0]["foreignBlocks"][0].clone();
+    assert_eq!((&block["program"], &block["chain"]), (&"other".into(), &"forward".into()));
+    assert_eq!(block["stops"], serde_json::json!(["connections", "answers"]));
+    let remedies = block["remedies"].as_array().unwrap();
+    let remedies: Vec<_> = remedies.iter().map(|it| it.as_str().unwrap()).collect();
+    assert_eq!(remedies[0], "nft insert rule inet theirs forward iifname svbr0 accept");
+    let (_, said) = output(&["net", "status"]);
+    let check = doctor();
+    for remedy in &remedies {
+        assert!(said.contains(remedy), "{said}");
+        assert!(check["remedy"].as_str().unwrap().contains(remedy), "{check}");
+    }
+    for remedy in &remedies {
+        host.namespace.command(remedy);
+    }
+    assert_eq!(host.net(&["status"])[0]["foreignBlocks"], serde_json::json!([]));
+    assert_eq!(doctor()["status"], "pass");
+    end(&mut child);
+    // It was said once, when the network was made.
+    let said = child.wait_with_output().unwrap().stderr;
+    let said = String::from_utf8_lossy(&said);
+    assert_eq!(said.matches("inet theirs forward of another program stops").count(), 1, "{said}");
+    assert!(said.contains(remedies[0]), "{said}");
+    host.namespace.command("nft delete table inet theirs");
+    host.assert_clean();
+}

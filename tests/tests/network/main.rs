@@ -7,6 +7,7 @@
 
 mod egress;
 mod faults;
+mod foreign;
 mod isolation;
 mod lifecycle;
 mod links;

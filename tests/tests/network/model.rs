@@ -1,115 +1,326 @@
-//! Policies of chance: what the rules do with packets is what the policy says.
+//! Policies and packets of chance: what packets do is what the rules say to an interpreter of them, and
+//! what the policies say to who knows no rule.
 
-use std::cell::Cell;
-use std::net::{Ipv4Addr, UdpSocket};
+mod sockets;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use smartvm_network::Network;
+use smartvm_network::nft::{Nftables, Verified};
 use smartvm_network::policy::{
-    Action, Cidr, EgressPolicy, EgressRule, Flow, FlowProtocol, RuleProtocol,
+    Action, Cidr, EgressPolicy, EgressRule, GuestRules, NetworkRules, RuleProtocol,
 };
-use smartvm_testkit::NetNamespace;
+use smartvm_nftmodel::{Arrival, Attempt, Content, Host, Oracle, Protocol, Scene, Way, chance};
+use smartvm_testkit::eventually;
 
-use super::world::{Guest, World};
+use self::sockets::{Observer, Sender, read};
+use super::world::{Guest, HOST, HOST_OTHER, INTERNET, World};
 
-/// Few values, so that rules and packets often meet.
-const ADDRESSES: [Ipv4Addr; 4] = [
-    Ipv4Addr::new(10, 1, 0, 1),
-    Ipv4Addr::new(10, 1, 0, 2),
-    Ipv4Addr::new(10, 2, 0, 1),
-    Ipv4Addr::new(192, 0, 2, 2),
-];
-const PORTS: [u16; 3] = [53, 80, 443];
+const ROUNDS: u32 = 120;
+/// To it guests may always send, so that it is seen when all that was sent before has arrived.
+const LAST: u16 = 9;
+const CALLS_IP: &str = "net.bridge.bridge-nf-call-iptables";
+const PATIENCE: Duration = Duration::from_secs(10);
 
-fn rule() -> impl Strategy<Value = EgressRule> {
-    let action = prop_oneof![Just(Action::Allow), Just(Action::Deny)];
-    let prefix = prop_oneof![Just(0_u8), Just(8), Just(15), Just(16), Just(31), Just(32)];
-    let range = (proptest::sample::select(&ADDRESSES[..]), prefix);
-    let to = proptest::option::of(range.prop_map(|(address, prefix)| Cidr::new(address, prefix)));
-    let ports = proptest::collection::btree_set(proptest::sample::select(&PORTS[..]), 0..3);
-    let protocol = prop_oneof![
-        Just(RuleProtocol::All),
-        Just(RuleProtocol::Tcp),
-        Just(RuleProtocol::Udp),
-        Just(RuleProtocol::Icmp)
-    ];
-    (action, to, protocol, ports).prop_map(|(action, to, protocol, mut ports)| {
-        if matches!(protocol, RuleProtocol::All | RuleProtocol::Icmp) {
-            ports.clear();
-        }
-        EgressRule { action, to, protocol, ports, comment: None }
-    })
+/// The world with who sends and who sees.
+struct Stage {
+    world: World,
+    network: Network,
+    guests: Vec<Guest>,
+    scene: Scene,
+    internet: (Sender, Observer),
+    host: (Sender, Observer),
+    /// Whether this kernel can lead frames of bridges through the rules for packets.
+    can_call_ip: bool,
+    /// Of all packets until now: where they came from.
+    sources: HashMap<u32, Ipv4Addr>,
+    /// Where they were to arrive.
+    expected: HashMap<u32, Arrival>,
+    /// And where they did.
+    seen: HashMap<u32, Vec<Arrival>>,
+    /// How many frames of each guest were looked at.
+    read: Vec<usize>,
+    next_mark: u32,
 }
 
-fn policy() -> impl Strategy<Value = EgressPolicy> {
-    let default_action = prop_oneof![Just(Action::Allow), Just(Action::Deny)];
-    (default_action, proptest::collection::vec(rule(), 0..6))
-        .prop_map(|(default_action, rules)| EgressPolicy { default_action, rules })
-}
-
-/// Sends a datagram to each address and port, and returns which arrived.
-fn arrived(guest: &Guest, servers: &[(Ipv4Addr, u16, UdpSocket)], round: u32) -> Vec<bool> {
-    let word = round.to_be_bytes();
-    guest.inside.namespace.run(|| {
-        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-        for (address, port, _) in servers {
-            socket.send_to(&word, (*address, *port)).unwrap();
+impl Stage {
+    fn new() -> Self {
+        let world = World::new();
+        for address in ["10.1.0.2", "10.2.0.1", "169.254.1.1"] {
+            world.internet.ip(&format!("addr add {address}/32 dev lo"));
         }
-    });
-    let heard = |server: &UdpSocket| {
-        let mut bytes = [0; 4];
-        loop {
-            match server.recv(&mut bytes) {
-                Ok(4) if bytes == word => return true,
-                Ok(_) => {}
-                Err(_) => return false,
-            }
-        }
-    };
-    servers.iter().map(|(.., server)| heard(server)).collect()
-}
-
-fn servers(internet: &NetNamespace) -> Vec<(Ipv4Addr, u16, UdpSocket)> {
-    let mut servers = Vec::new();
-    for address in ADDRESSES {
-        for port in PORTS {
-            let server = internet.run(|| UdpSocket::bind((address, port)).unwrap());
-            server.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
-            servers.push((address, port, server));
+        world.internet.ip(&format!("route add 172.30.0.0/24 via {HOST}"));
+        world.host.ip(&format!("route add 169.254.1.1/32 via {INTERNET}"));
+        world.host.command("sysctl -q net.ipv4.conf.all.route_localnet=1");
+        let network = world.open();
+        let attach = |vm: &str, published: &[&str]| {
+            let mut request = world.request(vm);
+            request.published = published.iter().map(|it| it.parse().unwrap()).collect();
+            (world.attach(&network, &request), request.published)
+        };
+        let attached = [
+            attach("one", &["8080:80"]),
+            attach("two", &["5353:53/udp", "192.0.2.11:443:443", "80:80/udp"]),
+        ];
+        let rules = attached.iter().map(|(guest, published)| GuestRules {
+            tap: guest.attachment.tap.clone(),
+            mac: guest.attachment.mac,
+            address: guest.address(),
+            egress: None,
+            published: published.clone(),
+        });
+        let scene = Scene {
+            network: NetworkRules {
+                network: network.name().clone(),
+                subnet: network.subnet(),
+                isolation: Default::default(),
+                egress: Default::default(),
+                only_out_of: None,
+            },
+            guests: rules.collect(),
+            uplink: "uplink".parse().unwrap(),
+            host_addresses: vec![HOST, HOST_OTHER],
+            bridge_calls_ip: false,
+        };
+        let can_call_ip = world.host.output(&format!("sysctl {CALLS_IP}")).status.success();
+        let at = |namespace| (Sender::new(namespace), Observer::new(namespace));
+        Self {
+            internet: at(&world.internet),
+            host: at(&world.host),
+            guests: attached.into_iter().map(|(guest, _)| guest).collect(),
+            scene,
+            world,
+            network,
+            can_call_ip,
+            sources: HashMap::new(),
+            expected: HashMap::new(),
+            seen: HashMap::new(),
+            read: vec![0; 2],
+            next_mark: 1,
         }
     }
-    servers
+
+    /// Puts the policies of the scene in force. The interpreter reads what the kernel then has.
+    fn put_in_force(&self) {
+        let Scene { network, guests, bridge_calls_ip, .. } = &self.scene;
+        if self.can_call_ip {
+            let value = u8::from(*bridge_calls_ip);
+            self.world.host.command(&format!("sysctl -q {CALLS_IP}={value}"));
+        }
+        self.world.host.run(|| {
+            let (isolation, egress) = (network.isolation.clone(), network.egress.clone());
+            self.network.set_policy(isolation, egress).unwrap();
+            for guest in guests {
+                self.network.set_guest_policy(&guest.tap, guest.egress.clone()).unwrap();
+            }
+            let mut nftables = Nftables::open().unwrap();
+            nftables.verify(&self.scene.rules(), Verified::Everything).unwrap();
+        });
+    }
+
+    fn send(&mut self, attempt: &Attempt) {
+        let frame = attempt.frame(&self.scene);
+        let Content::Ipv4 { source, destination: to, .. } = attempt.content else {
+            panic!("{:?} is not sent here", attempt.content)
+        };
+        self.sources.insert(attempt.mark, source);
+        match attempt.way {
+            Way::Guest { guest, .. } => self.guests[guest].inside.send_frame(&frame),
+            Way::Beyond => self.internet.0.send(&frame[14..], to),
+            Way::Host => self.host.0.send(&frame[14..], to),
+            other => panic!("{other:?} is not tried here"),
+        }
+    }
+
+    /// Looks at what has arrived since the last time.
+    fn look(&mut self) {
+        let mut seen = Vec::new();
+        for delivered in self.internet.1.delivered() {
+            let hidden = self.sources.get(&delivered.mark) != Some(&delivered.source);
+            seen.push((delivered.mark, Arrival::Beyond { hidden }));
+        }
+        seen.extend(self.host.1.delivered().iter().map(|it| (it.mark, Arrival::Host)));
+        for (index, guest) in self.guests.iter().enumerate() {
+            let heard = guest.inside.heard();
+            for frame in &heard[self.read[index]..] {
+                if frame.get(12..14) == Some(&[8, 0])
+                    && let Some(delivered) = read(&frame[14..])
+                {
+                    seen.push((delivered.mark, Arrival::Guest(index)));
+                }
+            }
+            self.read[index] = heard.len();
+        }
+        for (mark, arrival) in seen {
+            self.seen.entry(mark).or_default().push(arrival);
+        }
+    }
+
+    /// Waits until a packet was seen.
+    fn await_mark(&mut self, mark: u32, what: &str) {
+        let this = RefCell::new(self);
+        eventually(PATIENCE, what, || {
+            let mut this = this.borrow_mut();
+            this.look();
+            this.seen.contains_key(&mark).then_some(())
+        });
+    }
+
+    /// Sends what can always pass, by each way that was sent by, and waits for it: then all that was
+    /// sent before it has arrived, or never will.
+    fn wait_for_all(&mut self) {
+        let last = |source, destination| Content::Ipv4 {
+            source,
+            destination,
+            protocol: Protocol::Udp(LAST, LAST),
+        };
+        for index in 0..self.guests.len() {
+            let guest = &self.scene.guests[index];
+            let (mac, to) = (guest.mac.octets(), smartvm_nftmodel::Target::Host);
+            let way = Way::Guest { guest: index, mac, to };
+            let mark = self.send_marked(way, last(guest.address, INTERNET));
+            self.await_mark(mark, "a guest reaches the internet");
+        }
+        let mark = self.send_marked(Way::Beyond, last(INTERNET, HOST));
+        self.await_mark(mark, "the internet reaches the host");
+        // What the host sends to guests, be it of itself, of the internet or of other guests.
+        for index in 0..self.guests.len() {
+            let mark = self.send_marked(Way::Host, last(HOST, self.scene.guests[index].address));
+            self.await_mark(mark, "the host reaches a guest");
+        }
+    }
+
+    fn send_marked(&mut self, way: Way, content: Content) -> u32 {
+        let mark = self.next_mark;
+        self.next_mark += 1;
+        let attempt =
+            Attempt { way, content, established: false, destination_changed: false, mark };
+        self.send(&attempt);
+        mark
+    }
+
+    /// Gives an attempt a mark, and ports by which it is a connection of its own.
+    fn marked(&mut self, attempt: &Attempt) -> Attempt {
+        let mark = self.next_mark;
+        self.next_mark += 1;
+        let port = |port: u16| match port {
+            67 => 67,
+            _ => u16::try_from(10_000 + mark % 50_000).unwrap(),
+        };
+        let content = match attempt.content {
+            Content::Ipv4 { source, destination, protocol } => {
+                let protocol = match protocol {
+                    Protocol::Tcp(from, to) => Protocol::Tcp(port(from), to),
+                    Protocol::Udp(from, to) => Protocol::Udp(port(from), to),
+                    other => other,
+                };
+                Content::Ipv4 { source, destination, protocol }
+            }
+            other => other,
+        };
+        Attempt { content, mark, established: false, destination_changed: false, ..*attempt }
+    }
+
+    fn round(&mut self, attempts: &[Attempt]) -> Result<(), TestCaseError> {
+        self.put_in_force();
+        let attempts: Vec<_> = attempts.iter().map(|it| self.marked(it)).collect();
+        attempts.iter().for_each(|attempt| self.send(attempt));
+        self.wait_for_all();
+        let rules = self.scene.rules();
+        for attempt in &attempts {
+            let (model, oracle) = (
+                Host::new(&self.scene, &rules).arrival(attempt),
+                Oracle::new(&self.scene).arrival(attempt),
+            );
+            prop_assert_eq!(model, oracle, "{:?}", attempt);
+            self.expected.insert(attempt.mark, model);
+            let seen = self.seen.get(&attempt.mark).cloned().unwrap_or_default();
+            let wanted = if model == Arrival::Nowhere { vec![] } else { vec![model] };
+            prop_assert_eq!(seen, wanted, "{:?}", attempt);
+        }
+        // Nor has anything of the rounds before come late.
+        for (mark, expected) in &self.expected {
+            let seen = self.seen.get(mark).map_or(0, Vec::len);
+            prop_assert_eq!(seen, usize::from(*expected != Arrival::Nowhere), "mark {}", mark);
+        }
+        Ok(())
+    }
+}
+
+/// Whether the attempt can be made here, and its arrival be seen.
+fn is_possible(attempt: &Attempt) -> bool {
+    let Content::Ipv4 { destination, protocol, .. } = attempt.content else { return false };
+    let known = chance::BEYOND.contains(&destination)
+        || chance::HOST.contains(&destination)
+        || destination.octets()[..3] == [172, 30, 0]
+        || destination.is_link_local()
+        || destination.is_loopback();
+    let lan = [Ipv4Addr::new(172, 30, 0, 255), Ipv4Addr::new(172, 30, 0, 200)];
+    // The internet's own addresses are no matter of the host's.
+    let passes = match attempt.way {
+        Way::Guest { to, .. } => to != smartvm_nftmodel::Target::Lan,
+        Way::Host => !lan.contains(&destination),
+        Way::Beyond => {
+            !lan.contains(&destination)
+                && (chance::HOST.contains(&destination) || destination.octets()[0] == 172)
+        }
+        Way::Unbridged(_) | Way::Lan(_) | Way::HostByTap(_) => false,
+    };
+    known && passes && !matches!(protocol, Protocol::Other(_)) && destination != lan[0]
+}
+
+/// The policy, and before all of it that the last packet of a round may pass.
+fn with_last(mut policy: EgressPolicy) -> EgressPolicy {
+    let rule = EgressRule {
+        action: Action::Allow,
+        to: Some(Cidr::new(INTERNET, 32)),
+        protocol: RuleProtocol::Udp,
+        ports: [LAST].into(),
+        comment: None,
+    };
+    policy.rules.insert(0, rule);
+    policy
 }
 
 #[test]
-fn packets_go_where_the_policies_let_them() {
-    let world = World::new();
-    for address in &ADDRESSES[..3] {
-        // The world has some of them already.
-        let _ = world.internet.output(&format!("ip addr add {address}/32 dev lo"));
-    }
-    let network = world.open();
-    let guest = world.attach(&network, &world.request("web"));
-    let servers = servers(&world.internet);
-    let rounds = Cell::new(0);
-    let mut runner = TestRunner::new(Config { cases: 60, ..Config::default() });
-    let policies = (policy(), proptest::option::of(policy()));
-    let outcome = runner.run(&policies, |(of_network, own)| {
-        let round = rounds.get() + 1;
-        rounds.set(round);
-        world.host.run(|| {
-            network.set_policy(Default::default(), of_network.clone()).unwrap();
-            network.set_guest_policy(&guest.attachment.tap, own.clone()).unwrap();
-        });
-        let arrived = arrived(&guest, &servers, round);
-        for ((to, port, _), arrived) in servers.iter().zip(arrived) {
-            let flow = Flow { to: *to, protocol: FlowProtocol::Udp(*port) };
-            let allowed =
-                of_network.allows(flow) && own.as_ref().is_none_or(|policy| policy.allows(flow));
-            prop_assert_eq!(arrived, allowed, "{}:{}", to, port);
-        }
-        Ok(())
-    });
+fn packets_do_what_the_rules_say_and_the_rules_what_the_policies_say() {
+    let stage = RefCell::new(Stage::new());
+    let own = || proptest::option::of(chance::policy());
+    let attempts = vec(chance::attempt(&stage.borrow().scene), 60);
+    let strategy = (chance::isolation(), chance::policy(), own(), own(), any::<bool>(), attempts);
+    let config = Config {
+        cases: ROUNDS,
+        failure_persistence: None,
+        // The packet that went wrong is told, and what was sent cannot be taken back.
+        max_shrink_iters: 0,
+        ..Config::default()
+    };
+    let outcome = TestRunner::new(config).run(
+        &strategy,
+        |(isolation, egress, one, two, calls_ip, attempts)| {
+            let stage = &mut *stage.borrow_mut();
+            stage.scene.bridge_calls_ip = calls_ip && stage.can_call_ip;
+            stage.scene.network.isolation = isolation;
+            stage.scene.network.egress = with_last(egress);
+            for (guest, own) in stage.scene.guests.iter_mut().zip([one, two]) {
+                guest.egress = own.map(with_last);
+            }
+            let attempts: Vec<_> = attempts.into_iter().filter(is_possible).collect();
+            stage.round(&attempts)
+        },
+    );
     outcome.unwrap();
+    // Each kind of arrival was among them, often.
+    let mut arrivals: BTreeMap<String, usize> = BTreeMap::new();
+    for arrival in stage.borrow().expected.values() {
+        *arrivals.entry(format!("{arrival:?}")).or_default() += 1;
+    }
+    assert_eq!(arrivals.len(), 6, "{arrivals:?}");
+    assert!(arrivals.values().all(|count| *count > 20), "{arrivals:?}");
 }

@@ -142,6 +142,17 @@ fn probes() -> BTreeMap<(&'static str, &'static str), Probe> {
     probes.insert(("guest", "other links on the bridge"), |it| {
         it.guest_tcp("172.30.0.200".parse().unwrap(), PORT)
     });
+    probes.insert(("guest", "other links on the bridge, through the gateway"), |it| {
+        let (guest, gateway) = (&it.one.inside.namespace, it.one.attachment.gateway);
+        guest.ip(&format!("route replace 172.30.0.200/32 via {gateway}"));
+        // It answers by the gateway as well, as a machine does that has it as its router.
+        let lan = &it.world.internet;
+        lan.ip(&format!("route replace 172.30.0.2/32 via {gateway} dev lan1 onlink"));
+        let reached = it.guest_tcp("172.30.0.200".parse().unwrap(), PORT);
+        lan.ip("route replace 172.30.0.2/32 dev lan1");
+        guest.ip("route del 172.30.0.200/32");
+        reached
+    });
     probes.insert(("host", "guest, IPv4"), |it| it.tcp(&it.world.host, it.two.address(), PORT));
     probes.insert(("host", "guest, IPv6"), |it| {
         it.world.host.output("ping -c 1 -W 0.4 fd00::3").status.success()

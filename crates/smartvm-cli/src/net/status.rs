@@ -21,6 +21,10 @@ pub(super) fn perform(settings: &Settings, printer: Printer) -> Result<(), Failu
         if let Some(problem) = &report.rules_problem {
             printer.warning(&format!("{problem}; `smartvm net reload` puts the rules back"));
         }
+        for block in &report.foreign_blocks {
+            let remedies = block.remedies.join("\n  ");
+            printer.warning(&format!("{block}; let them through, as root:\n  {remedies}"));
+        }
         if wireguard::is_broken(report) {
             printer.warning(
                 "the way out is gone; `smartvm net reload` or the next start makes it again",

@@ -53,6 +53,13 @@ fn request(kind: u16, flags: u16, name: &InterfaceName, up: Option<bool>) -> Req
     request
 }
 
+/// Asks for the link with a number.
+pub(super) fn get_index(index: u32) -> Request {
+    let mut header = header(0, 0);
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    Request::new(RTM_GETLINK, 0, &header)
+}
+
 /// A bridge that neither speaks nor heeds spanning tree or multicast groups, and is down.
 pub(super) fn new_bridge(name: &InterfaceName, mac: MacAddress, mtu: Option<u32>) -> Request {
     let mut request = request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, name, None);

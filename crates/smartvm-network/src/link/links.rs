@@ -32,6 +32,18 @@ impl Links {
         }
     }
 
+    /// The link with a number.
+    ///
+    /// # Errors
+    /// What the kernel answers, but not that there is none.
+    pub fn with_index(&mut self, index: u32) -> Result<Option<FoundLink>, NetlinkError> {
+        match self.socket.get("look for link", &index.to_string(), &requests::get_index(index)) {
+            Ok(answers) => Ok(answers.iter().find_map(FoundLink::read)),
+            Err(error) if error.is(libc::ENODEV) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// All links.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use super::handle::{Kernel, Network};
 use super::open_error::{OpenNetworkError, no_gateway};
 use super::options::NetworkOptions;
+use super::report;
 use super::step::StepHook;
 use super::take_down;
 use crate::link::{FoundLink, FoundRoute, LinkKind, Links};
@@ -21,7 +22,10 @@ pub(super) fn open(options: &NetworkOptions) -> Result<Network, OpenNetworkError
     let in_use = {
         let locked = state.lock()?;
         match make(options, &host, &locked, &mut kernel) {
-            Ok(()) => locked.enter()?,
+            Ok(()) => {
+                warn_of_others(options, &locked);
+                locked.enter()?
+            }
             Err(error) => {
                 let made_by_others = locked.state().record()?.is_some_and(|_| {
                     !locked.is_unused().unwrap_or(false)
@@ -47,6 +51,21 @@ pub(super) fn open(options: &NetworkOptions) -> Result<Network, OpenNetworkError
         kernel: Mutex::new(kernel),
         in_use,
     })
+}
+
+/// Says once for a network in use that another program's firewall stops its guests. It may be that it is to.
+fn warn_of_others(options: &NetworkOptions, locked: &Locked<'_>) {
+    let record = options.record(true);
+    let guests = locked.state().guests().unwrap_or_default();
+    match report::foreign_blocks(&record, &guests) {
+        Ok(blocks) => {
+            for block in blocks {
+                let (network, remedy) = (&options.bridge, block.remedies.join("; "));
+                tracing::warn!(%network, "{block}; let them through with: {remedy}");
+            }
+        }
+        Err(error) => tracing::debug!(%error, "cannot look at the firewalls of other programs"),
+    }
 }
 
 /// Makes what is missing. The caller undoes it when it fails.

@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::handle::Kernel;
 use super::open_error::OpenNetworkError;
 use crate::InterfaceName;
-use crate::nft::{Family, RuleCounter, Ruleset, Verified};
+use crate::netlink::NetlinkError;
+use crate::nft::{Family, ForeignBlock, RuleCounter, Ruleset, Verified};
 use crate::policy::{EgressPolicy, GuestRules};
 use crate::state::{GuestRecord, HostState, NetworkRecord, NetworkState, owner_lives};
 use crate::wireguard::WireGuardReport;
@@ -33,6 +34,8 @@ pub struct NetworkReport {
     /// Its way out through WireGuard, as far as there is one now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wireguard_state: Option<WireGuardReport>,
+    /// Chains of other programs that stop what the rules let through; empty when none is known to.
+    pub foreign_blocks: Vec<ForeignBlock>,
     /// Rules that have refused something, or let it in, by where they stand.
     pub refused: Vec<RefusedReport>,
 }
@@ -119,6 +122,7 @@ impl NetworkReport {
         let wireguard = network.wireguard.as_ref();
         let wireguard_state = wireguard.map(|_| network.wireguard_egress().report()).transpose()?;
         let wireguard_state = wireguard_state.flatten();
+        let foreign_blocks = foreign_blocks(&network, &guests)?;
         let is_ownerless = |guest: &&GuestRecord| !owner_lives(&guest.owner).unwrap_or(true);
         let ownerless = guests.iter().filter(is_ownerless).map(|guest| guest.tap.clone());
         Ok(Self {
@@ -127,6 +131,7 @@ impl NetworkReport {
             rules_problem: problem.map(|error| error.to_string()),
             bridge_up,
             wireguard_state,
+            foreign_blocks,
             refused,
             guests,
             network,
@@ -150,6 +155,17 @@ impl NetworkReport {
             network: rule_reports(&self.network.egress, "egress", &counters),
         })
     }
+}
+
+/// What of other programs stops guests of a network.
+pub(super) fn foreign_blocks(
+    network: &NetworkRecord,
+    guests: &[GuestRecord],
+) -> Result<Vec<ForeignBlock>, NetlinkError> {
+    let uplink = network.wireguard.as_ref().map(|wireguard| &wireguard.interface);
+    let uplink = uplink.or(network.only_out_of.as_ref());
+    let published = guests.iter().any(|guest| !guest.published.is_empty());
+    ForeignBlock::find(&network.bridge, network.subnet, uplink, published)
 }
 
 fn rules(network: &NetworkRecord, guests: &[GuestRecord]) -> Ruleset {

@@ -27,6 +27,18 @@ pub enum ElementData {
 }
 
 impl Element {
+    /// The key as the kernel has it: each field padded to four bytes.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// What the key leads to.
+    #[must_use]
+    pub const fn data(&self) -> &ElementData {
+        &self.data
+    }
+
     /// Who may send by which link.
     #[must_use]
     pub fn guest(tap: &InterfaceName, mac: MacAddress, address: Ipv4Addr) -> Self {
@@ -36,6 +48,13 @@ impl Element {
         key[24..28].copy_from_slice(&address.octets());
         let text = format!("\"{tap}\" . {mac} . {address}");
         Self { key, text, data: ElementData::None }
+    }
+
+    /// The address of a guest.
+    #[must_use]
+    pub fn address(address: Ipv4Addr) -> Self {
+        let key = address.octets().to_vec();
+        Self { key, text: address.to_string(), data: ElementData::None }
     }
 
     /// An address whose packets go through a chain.

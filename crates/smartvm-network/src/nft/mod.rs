@@ -2,12 +2,13 @@
 //!
 //! A [`Ruleset`] is a value. `text` writes it as the command `nft` would take it, for people and
 //! tests; `encode` writes it for the kernel, in one transaction; `verify` compares with what the
-//! kernel has.
+//! kernel has. `foreign` looks at what the rules of other programs do to guests.
 
 mod elements;
 mod encode;
 mod expression;
 mod field;
+mod foreign;
 mod kernel;
 mod nftables;
 mod ruleset;
@@ -16,6 +17,7 @@ mod verify;
 
 pub use elements::{Element, ElementData};
 pub use field::Field;
+pub use foreign::{ForeignBlock, ForeignProgram, GuestTraffic};
 pub use nftables::{Change, Nftables, RuleCounter};
 pub use ruleset::{
     Action, Base, Chain, ChainKind, Family, Hook, Match, Rule, Ruleset, Set, SetData, Table,

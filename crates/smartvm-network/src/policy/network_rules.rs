@@ -32,6 +32,9 @@ const LOOPBACK: Cidr = Cidr::new(Ipv4Addr::new(127, 0, 0, 0), 8);
 const LINK_LOCAL: Cidr = Cidr::new(Ipv4Addr::new(169, 254, 0, 0), 16);
 const METADATA: Cidr = Cidr::new(Ipv4Addr::new(169, 254, 169, 254), 32);
 
+const BROADCAST: Cidr = Cidr::new(Ipv4Addr::BROADCAST, 32);
+const MULTICAST: Cidr = Cidr::new(Ipv4Addr::new(224, 0, 0, 0), 4);
+
 /// What a guest's frames are compared with.
 const IDENTITY: [Field; 3] = [Field::InterfaceIn, Field::EtherSource, Field::IpSource];
 const OPEN: [Field; 3] = [Field::IpDestination, Field::Protocol, Field::DestinationPort];
@@ -273,11 +276,19 @@ impl NetworkRules {
 
     fn guests_outward(&self, towards: Match) -> Vec<Rule> {
         let mut rules = Vec::new();
-        rules.push(if self.isolation.vm_to_vm {
-            Rule::new([towards], Action::Accept)
-        } else {
-            Rule::drop([towards])
-        });
+        if self.isolation.vm_to_vm {
+            // Guests alone: other links may be on the bridge. What is to all of them comes here from
+            // the bridge, where frames are led through these rules as well (`bridge-nf-call-iptables`).
+            let is_guest =
+                |field| Match::InSet { fields: vec![field], set: "guests".to_owned(), not: false };
+            let from = [towards.clone(), is_guest(Field::IpSource)];
+            let to = |range| Match::Destination { range, not: false };
+            let everybody = [Cidr::new(self.subnet.broadcast(), 32), BROADCAST, MULTICAST].map(to);
+            for to in [is_guest(Field::IpDestination)].into_iter().chain(everybody) {
+                rules.push(Rule::new([&from[..], &[to]].concat(), Action::Accept));
+            }
+        }
+        rules.push(Rule::drop([towards]));
         if let Some(name) = &self.only_out_of {
             // Before what is established: a connection must not go on another way.
             rules.push(Rule::drop([Match::InterfaceOut { name: name.clone(), not: true }]));
@@ -363,6 +374,7 @@ impl GuestRules {
                 .collect()
         };
         vec![
+            ("guests", vec![Element::address(self.address)]),
             ("policies", policies),
             ("open", open.collect()),
             ("published", published(false)),
@@ -380,6 +392,7 @@ impl GuestRules {
             Set { name: name.to_owned(), key: key.into(), data, elements }
         };
         vec![
+            set("guests", &[Field::IpSource], SetData::None),
             set("policies", &[Field::IpSource], SetData::Verdict),
             set("open", &OPEN, SetData::None),
             set("published", &OPEN, SetData::Target),

@@ -6,14 +6,14 @@ use super::options::DoctorOptions;
 use super::private_dir;
 use super::report::{Check, DoctorReport, Status};
 use super::{
-    architecture, cgroup, console_log, disk_space, firecracker, guest_speed, host_kernel,
-    huge_pages, io_uring, jail, ksm, kvm_module, kvm_parameters, mounts, nested, network,
-    open_files, processor, second_level_paging, swap, userfaultfd, vulnerabilities,
+    architecture, cgroup, console_log, disk_space, firecracker, foreign_firewall, guest_speed,
+    host_kernel, huge_pages, io_uring, jail, ksm, kvm_module, kvm_parameters, mounts, nested,
+    network, open_files, processor, second_level_paging, swap, userfaultfd, vulnerabilities,
 };
 
 /// Looks at what decides whether and how well virtual machines run here.
 ///
-/// Changes nothing on the host: it reads files, runs `firecracker --version` and
+/// Changes nothing on the host: it reads files and the rules of nftables, runs `firecracker --version` and
 /// `jailer --version`, and runs a guest of 6 bytes for the time that it takes to tell its speed
 /// (at most [`DoctorOptions::probe_budget`], on a thread of its own). Takes about 0.1 seconds and
 /// blocks for as long; call it where blocking is allowed.
@@ -70,6 +70,7 @@ fn conclude(
         cgroup::check(host),
         network::check_tun(host),
         network::check_forwarding(host),
+        foreign_firewall::check(options),
         io_uring::check(host),
         userfaultfd::check(host),
         mounts::check(host),
@@ -89,7 +90,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let made = made_up::host(&[]);
         let device = KvmDevice::try_out(&made.host);
-        let options = DoctorOptions::new(dir.path(), dir.path());
+        let mut options = DoctorOptions::new(dir.path(), dir.path());
+        options.network_dir = dir.path().join("net");
         conclude(&device, guest_speed::not_tried(), &options, &made.host)
     }
 

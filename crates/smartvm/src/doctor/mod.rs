@@ -31,6 +31,7 @@ mod console_log;
 mod disk_space;
 mod examine;
 mod firecracker;
+mod foreign_firewall;
 mod guest_speed;
 mod host;
 mod host_kernel;

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use smartvm_network::{InterfaceName, NetworkOptions};
+
 use crate::{SmartVmOptions, UidRange};
 
 /// What an examination is told about this installation.
@@ -22,6 +24,10 @@ pub struct DoctorOptions {
     pub chroot_base: PathBuf,
     /// The users that jailed machines are.
     pub uid_range: UidRange,
+    /// Where it is written down what networks exist; need not exist.
+    pub network_dir: PathBuf,
+    /// The bridge of the network that is made when one is needed.
+    pub bridge: InterfaceName,
     /// How long the guest that measures KVM's speed may run: [`DoctorOptions::PROBE_BUDGET`]
     /// unless told otherwise. Most need a tenth of a second.
     pub probe_budget: Duration,
@@ -42,6 +48,8 @@ impl DoctorOptions {
             runtime_dir: runtime_dir.into(),
             firecracker: None,
             path_var: None,
+            network_dir: NetworkOptions::STATE_DIR.into(),
+            bridge: InterfaceName::default_bridge(),
             probe_budget: Self::PROBE_BUDGET,
         }
     }
@@ -55,6 +63,8 @@ impl From<&SmartVmOptions> for DoctorOptions {
             path_var: options.path_var.clone(),
             chroot_base: options.chroot_base(),
             uid_range: options.uid_range,
+            network_dir: options.network_state_dir.clone(),
+            bridge: options.bridge_name.clone(),
             ..Self::new(&options.data_dir, &options.runtime_dir)
         }
     }

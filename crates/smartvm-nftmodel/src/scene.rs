@@ -1,0 +1,75 @@
+//! A network with its guests, on a host.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use smartvm_network::nft::Ruleset;
+use smartvm_network::policy::{GuestRules, NetworkRules};
+use smartvm_network::{InterfaceName, names};
+
+use crate::Link;
+
+/// A network with its guests, and what there is of the host around it.
+///
+/// The host is as open as it can be: it forwards IPv6 as well, and lets addresses of its loopback be
+/// routed (`route_localnet`), so that nothing but the rules closes anything.
+#[derive(Debug, Clone)]
+pub struct Scene {
+    /// The network.
+    pub network: NetworkRules,
+    /// Its guests.
+    pub guests: Vec<GuestRules>,
+    /// The link towards everything that is elsewhere.
+    pub uplink: InterfaceName,
+    /// The host's addresses besides the gateway's and loopback.
+    pub host_addresses: Vec<Ipv4Addr>,
+    /// Whether frames that pass the bridge are led through the rules for packets as well, as with the
+    /// kernel's `net.bridge.bridge-nf-call-iptables`.
+    pub bridge_calls_ip: bool,
+}
+
+impl Scene {
+    /// An IPv6 address of the host at the bridge.
+    pub const HOST_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
+    /// A link of others on the bridge.
+    pub const LAN: &str = "lan0";
+
+    /// The rules of it all.
+    #[must_use]
+    pub fn rules(&self) -> Ruleset {
+        self.network.render(&self.guests)
+    }
+
+    /// The TAP of a guest.
+    #[must_use]
+    pub fn tap(&self, guest: usize) -> Link {
+        let name = self.guests[guest].tap.to_string();
+        Link { name, group: names::link_group(&self.network.network) }
+    }
+
+    /// The IPv6 address of a guest, which nobody has given it.
+    #[must_use]
+    pub fn guest_ipv6(guest: usize) -> Ipv6Addr {
+        let number = u16::try_from(guest).expect("there are few guests");
+        Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x100 + number)
+    }
+
+    /// The guest that has an IPv6 address.
+    #[must_use]
+    pub fn guest_of_ipv6(&self, address: Ipv6Addr) -> Option<usize> {
+        (0..self.guests.len()).find(|guest| Self::guest_ipv6(*guest) == address)
+    }
+
+    /// The guest that has an address.
+    #[must_use]
+    pub fn guest_of(&self, address: Ipv4Addr) -> Option<usize> {
+        self.guests.iter().position(|guest| guest.address == address)
+    }
+
+    /// Whether an address is the host's own.
+    #[must_use]
+    pub fn is_hosts(&self, address: Ipv4Addr) -> bool {
+        address.is_loopback()
+            || address == self.network.subnet.gateway()
+            || self.host_addresses.contains(&address)
+    }
+}

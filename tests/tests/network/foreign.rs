@@ -1,0 +1,274 @@
+//! Firewalls of other programs beside ours: ours are neither broken by them nor break them.
+
+use smartvm_network::NetworkReport;
+use smartvm_network::nft::{ForeignBlock, ForeignProgram, GuestTraffic};
+use smartvm_testkit::NetNamespace;
+
+use super::world::{Guest, HOST, INTERNET, METADATA, Server, World, no_tcp_from, tcp_from};
+
+use GuestTraffic::{Answers, Connections, Published};
+
+/// Rules in the form that Docker 28 gives them, with one bridge of its own and one published port.
+const DOCKER: &str = "\
+-P FORWARD DROP
+-N DOCKER
+-N DOCKER-USER
+-N DOCKER-FORWARD
+-N DOCKER-CT
+-N DOCKER-BRIDGE
+-N DOCKER-ISOLATION-STAGE-1
+-N DOCKER-ISOLATION-STAGE-2
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-FORWARD
+-A DOCKER-FORWARD -j DOCKER-CT
+-A DOCKER-FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A DOCKER-FORWARD -j DOCKER-BRIDGE
+-A DOCKER-FORWARD -i docker0 -j ACCEPT
+-A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A DOCKER-BRIDGE -o docker0 -j DOCKER
+-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
+-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
+-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
+-A DOCKER ! -i docker0 -o docker0 -j DROP
+-t nat -N DOCKER
+-t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+-t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8081 -j DNAT --to-destination 172.17.0.2:80";
+
+/// Rules in the form that firewalld gives them, with the uplink in its zone `public`, which is the default,
+/// and nothing in `trusted`.
+const FIREWALLD: &str = "\
+table inet firewalld {
+  chain filter_INPUT {
+    type filter hook input priority filter + 10; policy accept;
+    ct state { established, related } accept
+    ct status dnat accept
+    iifname \"lo\" accept
+    ct state invalid drop
+    icmp type echo-request accept
+    reject with icmpx admin-prohibited
+  }
+  chain filter_FORWARD {
+    type filter hook forward priority filter + 10; policy accept;
+    ct state { established, related } accept
+    ct status dnat accept
+    iifname \"lo\" accept
+    ct state invalid drop
+    ip6 daddr { ::/96, 2002:7f00::/24 } reject with icmpv6 addr-unreachable
+    jump filter_FORWARD_ZONES
+    reject with icmpx admin-prohibited
+  }
+  chain filter_FORWARD_ZONES {
+    iifname \"uplink\" goto filter_FWD_public
+    goto filter_FWD_public
+  }
+  chain filter_FWD_public {
+    jump filter_FWD_public_allow
+    meta l4proto { icmp, ipv6-icmp } accept
+    reject with icmpx admin-prohibited
+  }
+  chain filter_FWD_public_allow {
+  }
+  chain filter_FWD_trusted {
+    accept
+  }
+}";
+
+/// The rules of others, without what they have counted.
+fn of_others(host: &NetNamespace) -> String {
+    let listed = host.command("nft -s list ruleset");
+    let mut theirs = true;
+    let lines = listed.lines().filter(|line| {
+        if line.starts_with("table ") {
+            theirs = !line.contains(" smartvm-");
+        }
+        theirs && !line.is_empty()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn docker(host: &NetNamespace) {
+    for line in DOCKER.lines() {
+        host.command(&format!("iptables-nft {line}"));
+    }
+}
+
+fn nft(host: &NetNamespace, rules: &str) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs_err::write(file.path(), rules).unwrap();
+    host.command(&format!("nft -f {}", file.path().display()));
+}
+
+fn blocks(world: &World) -> Vec<ForeignBlock> {
+    let mut reports = world.host.run(|| NetworkReport::all(&world.options.state_dir).unwrap());
+    reports.remove(0).foreign_blocks
+}
+
+/// A guest, of which TCP port 80 is published as 8080, and servers everywhere.
+fn stage(world: &World) -> (smartvm_network::Network, Guest, Guest, [Server; 3]) {
+    let network = world.open();
+    let mut request = world.request("web");
+    request.published = vec!["8080:80".parse().unwrap()];
+    let guest = world.attach(&network, &request);
+    let other = world.attach(&network, &world.request("other"));
+    let servers = [
+        Server::new(&world.internet, 80),
+        Server::new(&world.host, 80),
+        Server::new(&guest.inside.namespace, 80),
+    ];
+    (network, guest, other, servers)
+}
+
+/// Whatever others accept, ours stay closed.
+#[track_caller]
+fn assert_isolated(world: &World, guest: &Guest, other: &Guest) {
+    assert!(other.no_tcp(guest.address(), 80) && other.no_tcp(HOST, 8080));
+    assert!(guest.no_tcp(guest.attachment.gateway, 80) && guest.no_tcp(HOST, 80));
+    assert!(guest.no_tcp(METADATA, 80));
+    world.internet.ip("route replace 172.30.0.0/24 via 192.0.2.1");
+    assert!(no_tcp_from(&world.internet, guest.address(), 80));
+    world.internet.ip("route del 172.30.0.0/24");
+}
+
+#[test]
+fn docker_stops_guests_and_is_told_with_what_mends_it() {
+    let world = World::new();
+    docker(&world.host);
+    let theirs = of_others(&world.host);
+    let (network, guest, other, servers) = stage(&world);
+    assert!(guest.no_tcp(INTERNET, 80) && no_tcp_from(&world.internet, HOST, 8080));
+    let [block] = &blocks(&world)[..] else { panic!("one chain") };
+    assert_eq!(block.program, ForeignProgram::Docker);
+    assert_eq!(block.stops, [Connections, Answers, Published]);
+    assert_eq!((block.family, &*block.table, &*block.chain), ("ip", "filter", "FORWARD"));
+    assert_eq!(
+        block.remedies,
+        [
+            "iptables -I DOCKER-USER -i svbr0 -j ACCEPT",
+            "iptables -I DOCKER-USER -o svbr0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+            "iptables -I DOCKER-USER -o svbr0 -m conntrack --ctstate DNAT -j ACCEPT",
+        ]
+    );
+    assert_isolated(&world, &guest, &other);
+    assert_eq!(of_others(&world.host), theirs);
+
+    // Each does its part: the first two for what guests begin.
+    let run = |remedy: &str| world.host.command(&remedy.replacen("iptables", "iptables-nft", 1));
+    run(&block.remedies[0]);
+    assert_eq!(blocks(&world)[0].stops, [Answers, Published]);
+    assert_eq!(blocks(&world)[0].remedies, block.remedies[1..]);
+    assert!(guest.no_tcp(INTERNET, 80));
+    run(&block.remedies[1]);
+    assert_eq!(blocks(&world)[0].stops, [Published]);
+    assert!(guest.tcp(INTERNET, 80) && no_tcp_from(&world.internet, HOST, 8080));
+    run(&block.remedies[2]);
+    assert_eq!(blocks(&world), []);
+    assert!(guest.tcp(INTERNET, 80) && tcp_from(&world.internet, HOST, 8080));
+    assert_isolated(&world, &guest, &other);
+    // Also with everything of theirs open.
+    world.host.command("iptables-nft -I FORWARD -j ACCEPT");
+    world.host.command("iptables-nft -I INPUT -j ACCEPT");
+    assert_isolated(&world, &guest, &other);
+
+    let theirs = of_others(&world.host);
+    drop(servers);
+    for it in [guest, other] {
+        let tap = it.attachment.tap.clone();
+        drop(it);
+        world.host.run(|| network.detach(&tap).unwrap());
+    }
+    assert!(world.host.run(|| network.close().unwrap()));
+    assert_eq!(of_others(&world.host), theirs);
+}
+
+#[test]
+fn firewalld_stops_guests_and_is_told_with_what_mends_it() {
+    let world = World::new();
+    nft(&world.host, FIREWALLD);
+    let theirs = of_others(&world.host);
+    let (network, guest, other, servers) = stage(&world);
+    // It accepts what was led elsewhere, and answers.
+    assert!(guest.no_tcp(INTERNET, 80) && tcp_from(&world.internet, HOST, 8080));
+    let [block] = &blocks(&world)[..] else { panic!("one chain") };
+    assert_eq!(block.program, ForeignProgram::Firewalld);
+    assert_eq!(block.stops, [Connections]);
+    assert_eq!(
+        (block.family, &*block.table, &*block.chain),
+        ("inet", "firewalld", "filter_FORWARD")
+    );
+    assert_eq!(block.remedies, ["firewall-cmd --zone=trusted --add-interface=svbr0"]);
+    assert_isolated(&world, &guest, &other);
+    assert_eq!(of_others(&world.host), theirs);
+    // What that command does.
+    world.host.command(
+        "nft insert rule inet firewalld filter_FORWARD_ZONES iifname svbr0 goto filter_FWD_trusted",
+    );
+    assert_eq!(blocks(&world), []);
+    assert!(guest.tcp(INTERNET, 80));
+    assert_isolated(&world, &guest, &other);
+
+    let theirs = of_others(&world.host);
+    drop((servers, guest, other));
+    let swept = world.host.run(|| {
+        drop(network);
+        smartvm_network::Network::sweep(&world.options.state_dir).unwrap()
+    });
+    assert_eq!((swept.interfaces.len(), swept.networks.len()), (2, 1));
+    assert_eq!(of_others(&world.host), theirs);
+}
+
+/// What is said to stop guests does, and what lets them through is not said to.
+#[test]
+fn what_is_told_of_other_firewalls_is_what_they_do() {
+    let world = World::new();
+    let (_network, guest, _other, _servers) = stage(&world);
+    let chain = |policy: &str, rules: &str| {
+        format!(
+            "table ip custom {{\n chain sub {{ }}\n chain main {{\n \
+             type filter hook forward priority 0; policy {policy};\n {rules}\n }}\n }}\n"
+        )
+    };
+    let all = [Connections, Answers, Published];
+    let answers = "ct state { established, related } accept";
+    for (policy, rules, stops) in [
+        ("accept", String::new(), &[][..]),
+        ("drop", String::new(), &all),
+        ("accept", "drop".to_owned(), &all),
+        ("accept", format!("{answers}\n reject"), &[Connections, Published]),
+        ("drop", format!("{answers}\n iifname svbr0 accept"), &[Published]),
+        ("drop", "iifname \"sv*\" accept\n oifname \"sv*\" accept".to_owned(), &[]),
+        ("drop", "ip saddr 172.30.0.0/24 accept\n ip daddr 172.30.0.0/24 accept".to_owned(), &[]),
+        ("drop", "iifname vmap { \"svbr0\" : accept, \"uplink\" : accept }".to_owned(), &[]),
+        ("drop", "iifname vmap { \"docker0\" : accept }".to_owned(), &all),
+        ("drop", "iifname != \"docker0\" accept".to_owned(), &[]),
+        ("drop", "jump sub\n meta l4proto { icmp, udp } accept".to_owned(), &all),
+        ("drop", "goto sub\n accept".to_owned(), &all),
+        ("accept", "iifname docker0 drop\n oifname docker0 reject".to_owned(), &[]),
+        ("accept", "oifname uplink ct state new reject".to_owned(), &[Connections]),
+        ("accept", "oifname svbr0 ct state new drop".to_owned(), &[Published]),
+    ] {
+        nft(&world.host, &chain(policy, &rules));
+        let found = blocks(&world);
+        let told = found.first().map(|block| block.stops.clone()).unwrap_or_default();
+        assert_eq!(told, stops, "policy {policy}; {rules}");
+        let connects = if told.contains(&Connections) || told.contains(&Answers) {
+            !guest.no_tcp(INTERNET, 80)
+        } else {
+            guest.tcp(INTERNET, 80)
+        };
+        assert_eq!(connects, !told.contains(&Connections) && !told.contains(&Answers), "{rules}");
+        let published = if told.contains(&Published) {
+            !no_tcp_from(&world.internet, HOST, 8080)
+        } else {
+            tcp_from(&world.internet, HOST, 8080)
+        };
+        assert_eq!(published, !told.contains(&Published), "{rules}");
+        // The remedies can be run as they are.
+        for remedy in found.iter().flat_map(|block| &block.remedies) {
+            world.host.command(remedy);
+        }
+        assert_eq!(blocks(&world), [], "{rules}");
+        assert!(guest.tcp(INTERNET, 80) && tcp_from(&world.internet, HOST, 8080), "{rules}");
+        world.host.command("nft delete table ip custom");
+    }
+}
