@@ -13,7 +13,7 @@ use smartvm::{
 use smartvm_testkit::{TestHome, fixtures};
 
 /// How long a guest may take for anything, on a machine that emulates its processor.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// How many keys a console that stands still is given meanwhile.
 const NUDGES: u32 = 2;
@@ -23,7 +23,7 @@ pub(crate) const BOOT_ARGS: &str = "console=ttyS0 reboot=k panic=1 pci=off quiet
 
 /// How long a boot may take. In the emulated host one guest in a hundred hangs meanwhile; it is
 /// booted once more, and the test says so.
-pub(crate) const BOOT_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const BOOT_DEADLINE: Duration = Duration::from_secs(90);
 
 /// What our guests' shell prints when it waits for input.
 pub(crate) const PROMPT: &str = "guest# ";

@@ -11,7 +11,7 @@ use smartvm_network::WireGuardOptions;
 use smartvm_testkit::{NetNamespace, PacketCapture, TestHome, eventually, fixtures};
 
 use super::world::{DEADLINE, WORLD, World, config};
-use crate::guest::{BOOT_ARGS, Guest, Lab, PROMPT};
+use crate::guest::{BOOT_ARGS, BOOT_DEADLINE, Guest, Lab, PROMPT};
 
 /// The port at which each part of the world says its name over TCP.
 const NAME_PORT: u16 = 80;
@@ -165,8 +165,8 @@ impl Manager {
 
     /// Waits for a text, or returns what there was instead until the command ended or time was over.
     fn wait_for(&mut self, text: &str) -> Result<(), String> {
-        let deadline = Instant::now() + DEADLINE;
-        eventually(2 * DEADLINE, "the command speaks or ends", || {
+        let deadline = Instant::now() + BOOT_DEADLINE;
+        eventually(2 * BOOT_DEADLINE, "the command speaks or ends", || {
             let over = self.child.try_wait().unwrap().is_some() || Instant::now() > deadline;
             match self.said() {
                 said if said.contains(text) => Some(Ok(())),
