@@ -52,10 +52,13 @@ impl NetworkState {
                 lock => break lock.map_err(|source| self.failed("lock", source))?,
             }
         };
-        // With the lock: who comes while somebody else makes them must not find one of the two.
-        for part in ["guests", "leases"] {
-            fs_err::create_dir_all(self.path.join(part))
-                .map_err(|source| self.failed("make a directory of", source))?;
+        // With the lock: who comes while somebody else makes them must not find one of the two. The last
+        // one tells that all are there.
+        if !self.path.join("leases").is_dir() {
+            for part in ["guests", "leases"] {
+                fs_err::create_dir_all(self.path.join(part))
+                    .map_err(|source| self.failed("make a directory of", source))?;
+            }
         }
         Ok(Locked { state: self, _lock: lock })
     }
