@@ -124,9 +124,9 @@ fn in_memory(from: &Path) -> PathBuf {
     }
     let shared = std::env::temp_dir().join("smartvm-lab-kernel");
     if !shared.exists() {
-        // Another test may do the same: the last one wins, and all have the same files.
         let draft = tempfile::tempdir().unwrap();
         link_files(from, &draft.path().join("kernel"));
+        // It fails when another test was quicker, with the same files.
         let _ = fs_err::rename(draft.path().join("kernel"), &shared);
     }
     shared

@@ -111,9 +111,9 @@ fn kill_a_manager(world: &World, home: &TestHome, capture: &PacketCapture) {
     let file = home.path().join("wg0.conf");
     fs_err::write(&file, config("203.0.113.10:51820")).unwrap();
     let mut manager = boot_by_command(world, home, &file);
-    let calls = format!("nc -w 9 {WORLD} {NAME_PORT}; echo $((6 * 7)); {CALLS}\n");
+    let calls = format!("nc -w 9 {WORLD} {NAME_PORT}; echo done:$((6 * 7)); {CALLS}\n");
     manager.stdin.write_all(calls.as_bytes()).unwrap();
-    manager.wait_for("42").unwrap();
+    manager.wait_for("done:42").unwrap();
     assert!(manager.said().contains("\npeer"), "{}", manager.said());
     expect_closed(world, capture, true, "a guest of the command");
     manager.kill();
