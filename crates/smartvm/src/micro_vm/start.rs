@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use smartvm_firecracker::{ApiClient, FirecrackerBinary, FirecrackerProcess, LaunchSpec};
 use tokio::task::JoinHandle;
@@ -25,6 +26,9 @@ use crate::lifecycle::VmState;
 use crate::network::{Attached, Plan};
 use crate::preflight;
 use crate::smart_vm_error::SmartVmError;
+
+/// How long Firecracker may take to read kernel and initial RAM disk, which it does before it answers.
+const BOOT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A guest that was started.
 pub(super) struct Started {
@@ -76,7 +80,8 @@ pub(super) async fn start(setup: &VmSetup, attempt: &mut Attempt) -> Result<Star
     if let Some(path) = configure.vsock_path() {
         dir.link(path, Path::new(files::VSOCK)).map_err(unusable_dir)?;
     }
-    call(process, "start the guest", client.instance_start()).await?;
+    let patient = client.clone().with_deadline(BOOT_PATIENCE);
+    call(process, "start the guest", patient.instance_start()).await?;
     clock.step("boot");
     let report = clock.report(launched.confinement);
     Ok(Started { client, report, state: VmState::Running, counted_from: None })
