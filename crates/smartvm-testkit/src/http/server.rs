@@ -94,6 +94,12 @@ impl HttpServer {
         lock(&self.shared.requests).clone()
     }
 
+    /// How many connections there were so far, whether anything was asked for on them or not.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        lock(&self.shared.connections).len()
+    }
+
     /// How often a path was asked for.
     #[must_use]
     pub fn count(&self, path: &str) -> usize {
