@@ -81,6 +81,18 @@ pub fn bridge_mac(network: &InterfaceName) -> MacAddress {
     MacAddress::local(hash[..5].try_into().expect("a SHA-256 has 32 bytes"))
 }
 
+/// The hardware address of the host's end of every interface of the network. Nobody sends to it or from it.
+///
+/// That it is the same for all keeps the bridge's list of its own addresses short: the kernel goes through
+/// it for each link that joins. That it is as high as can be keeps the address of an adopted bridge as it
+/// was, which takes the lowest of its links unless it was given one.
+#[must_use]
+pub fn port_mac(network: &InterfaceName) -> MacAddress {
+    let hash = hash(&["port", network.as_str()]);
+    let [a, b, c, d, e] = hash[..5].try_into().expect("a SHA-256 has 32 bytes");
+    MacAddress::new([0xfe, a, b, c, d, e]).expect("it is neither zero nor of a group")
+}
+
 /// Says at the link itself whose it is.
 #[must_use]
 pub fn alias(network: &InterfaceName, vm: &str, iface: &str) -> String {

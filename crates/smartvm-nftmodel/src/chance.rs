@@ -35,7 +35,7 @@ pub const PUBLISHED: [u16; 2] = [8080, 5353];
 /// A policy.
 pub fn policy() -> impl Strategy<Value = EgressPolicy> {
     let default_action = select(&[Action::Allow, Action::Deny][..]);
-    (default_action, vec(rule(), 0..6))
+    (default_action, vec(rule(), 0..10))
         .prop_map(|(default_action, rules)| EgressPolicy { default_action, rules })
 }
 

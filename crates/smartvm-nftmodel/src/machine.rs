@@ -167,6 +167,12 @@ impl<'a> Walk<'a> {
             Match::Protocol(number) => packet.protocol() == Some(*number),
             Match::Source { range, not } => self.is_in(packet, 12, *range, *not),
             Match::Destination { range, not } => self.is_in(packet, 16, *range, *not),
+            Match::Flows(flows) => flows.iter().any(|flow| {
+                let port = |port: u16| packet.transport(2, 2) == Some(&port.to_be_bytes()[..]);
+                flow.protocol.is_none_or(|number| packet.protocol() == Some(number))
+                    && flow.port.is_none_or(port)
+                    && self.is_in(packet, 16, flow.to, false)
+            }),
             Match::SourcePort(port) => packet.transport(0, 2) == Some(&port.to_be_bytes()[..]),
             Match::DestinationPorts(ports) => packet
                 .transport(2, 2)

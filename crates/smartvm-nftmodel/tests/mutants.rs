@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use smartvm_network::nft::{Action, Rule, Ruleset};
+use smartvm_network::nft::{Action, Match, Rule, Ruleset};
 use smartvm_network::policy::{
     EgressPolicy, FirewallConfig, GuestRules, HostService, Isolation, NetworkRules, Transport,
 };
@@ -42,11 +42,15 @@ fn scene(isolation: Isolation, only_out_of: Option<&str>, bridge_calls_ip: bool)
     };
     let own = r#"{"egress":{"defaultAction":"deny","rules":[
         {"action":"deny","to":"10.1.0.1"},
+        {"action":"deny","to":"10.1.0.2","protocol":"tcp","ports":53},
+        {"action":"deny","to":"10.2.0.1","protocol":"udp","ports":443},
         {"action":"allow","protocol":"tcp","ports":[80,443]},
         {"action":"allow","to":"10.0.0.0/8"}]}}"#;
     let networks = r#"{"egress":{"rules":[
         {"action":"allow","to":"10.1.0.0/16","protocol":"udp"},
         {"action":"deny","protocol":"udp","ports":53},
+        {"action":"deny","to":"10.1.0.2","protocol":"tcp","ports":443},
+        {"action":"deny","to":"192.0.2.2","protocol":"tcp","ports":80},
         {"action":"deny","to":"192.0.2.2","protocol":"icmp"}]}}"#;
     Scene {
         network: NetworkRules {
@@ -141,4 +145,34 @@ fn each_rule_that_is_reversed_is_noticed() {
     expected.remove(CLOSED_TWICE[1]);
     expected.insert(LEADS_TO_A_DROP.to_owned());
     assert_eq!(unnoticed, expected);
+}
+
+#[test]
+fn each_flow_that_is_missing_from_a_set_is_noticed() {
+    let (mut noticed, mut unnoticed) = (BTreeSet::new(), BTreeSet::new());
+    for scene in scenes() {
+        let rules = scene.rules();
+        let attempts = attempts(&scene);
+        for (number, table) in rules.tables.iter().enumerate() {
+            for (place, chain) in table.chains.iter().enumerate() {
+                for (index, rule) in chain.rules.iter().enumerate() {
+                    let Some(Match::Flows(flows)) = rule.matches.last() else { continue };
+                    for left_out in 0..flows.len() {
+                        let mut changed = rules.clone();
+                        let last =
+                            changed.tables[number].chains[place].rules[index].matches.last_mut();
+                        let Some(Match::Flows(flows)) = last else { panic!("it has some") };
+                        let name = format!("{} of {rule}", flows.remove(left_out));
+                        if is_noticed(&scene, &changed, &attempts) {
+                            noticed.insert(name);
+                        } else {
+                            unnoticed.insert(name);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(noticed.len(), 5, "{noticed:?}");
+    assert_eq!(unnoticed.difference(&noticed).collect::<Vec<_>>(), Vec::<&String>::new());
 }

@@ -44,6 +44,62 @@ fn both_the_networks_policy_and_the_guests_own_must_allow() {
 }
 
 #[test]
+fn rules_that_the_kernel_asks_at_once_decide_and_count_each_for_itself() {
+    let mut world = World::new();
+    let other = |number: u32| format!(r#"{{"action":"deny","to":"10.77.{number}.0/24"}}"#);
+    let others: Vec<_> = (0..250).map(other).collect();
+    let networks = format!(
+        r#"{{"rules":[{},{{"action":"deny","to":"{INTERNET_PRIVATE}"}}]}}"#,
+        others.join(",")
+    );
+    world.options.egress = policy(&networks);
+    let network = world.open();
+    let _servers = [80, 81, 82, 83].map(|port| Server::new(&world.internet, port));
+    let mut request = world.request("web");
+    // In turn, with what cannot meet them between.
+    request.egress = Some(policy(&format!(
+        r#"{{"defaultAction":"deny","rules":[
+            {{"action":"allow","to":"{INTERNET}","protocol":"tcp","ports":80}},
+            {{"action":"deny","to":"10.78.0.0/16","protocol":"tcp"}},
+            {{"action":"allow","to":"{INTERNET}","protocol":"udp","ports":81}},
+            {{"action":"deny","to":"10.78.0.0/16","protocol":"udp"}},
+            {{"action":"allow","to":"192.0.2.0/24","protocol":"tcp","ports":82}},
+            {{"action":"allow","to":"10.0.0.0/8"}},
+            {{"action":"allow","to":"255.255.255.255"}}]}}"#
+    )));
+    let guest = world.attach(&network, &request);
+    assert!(guest.tcp(INTERNET, 80) && guest.no_udp(INTERNET, 80));
+    assert!(guest.udp(INTERNET, 81) && guest.no_tcp(INTERNET, 81));
+    assert!(guest.tcp(INTERNET, 82) && guest.no_tcp(INTERNET, 83));
+    assert!(guest.no_tcp(INTERNET_PRIVATE, 80), "the network's policy holds for all");
+    let rules = world.host.command("nft list ruleset");
+    for set in [
+        "meta l4proto . th dport . ip daddr { tcp . 80 . 192.0.2.2 counter packets 1 ",
+        "meta l4proto . ip daddr { tcp . 10.78.0.0/16 counter packets 0 bytes 0",
+        "ip daddr { 10.0.0.0/8 counter packets 1",
+        "10.77.249.0/24 counter packets 0 bytes 0 } drop",
+    ] {
+        assert!(rules.contains(set), "{set}: {rules}");
+    }
+    let reports = world.host.run(|| NetworkReport::all(&world.options.state_dir).unwrap());
+    let [report] = &reports[..] else { panic!("one network") };
+    assert!(report.rules_in_force, "{:?}", report.rules_problem);
+    let policies = world.host.run(|| report.policies(&report.guests[0]).unwrap());
+    let (own, networks) = (policies.own.unwrap(), policies.network);
+    let counted: Vec<bool> = own.iter().map(|rule| rule.packets > 0).collect();
+    assert_eq!(counted, [true, false, true, false, true, true, false, true], "{own:?}");
+    assert!(own[0].packets == 1 && own[0].bytes >= 40, "{:?}", own[0]);
+    assert_eq!(networks.len(), 252);
+    let counted: Vec<_> = (0..252).filter(|place| networks[*place].packets > 0).collect();
+    assert_eq!(counted, [250, 251]);
+    // Gone with the guest, and the network goes on.
+    let tap = guest.attachment.tap.clone();
+    drop(guest);
+    world.host.run(|| network.detach(&tap).unwrap());
+    assert!(!world.host.command("nft list ruleset").contains("10.78.0.0"));
+}
+
+#[test]
 fn a_change_while_it_runs_cuts_what_is_no_longer_allowed_and_leaves_the_rest() {
     let world = World::new();
     let network = world.open();

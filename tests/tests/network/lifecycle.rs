@@ -113,14 +113,24 @@ fn a_bridge_of_others_is_used_as_it_is_and_stays() {
     world.host.ip("addr add 172.30.0.1/24 dev svbr0");
     // A port of others, such as the host's own network card.
     world.host.connect("lan0", &world.internet, "lan1");
-    world.host.ip("link set lan0 master svbr0");
+    // The bridge takes the lowest address of its ports: here one that is higher than nearly all.
+    world.host.ip("link set lan0 address fa:ff:ff:ff:ff:ff master svbr0");
     let before = host_of(&world);
+    let as_known = || world.host.ip("-br link show svbr0").contains("fa:ff:ff:ff:ff:ff");
+    assert!(as_known());
     let network = open().unwrap();
     let guest = world.attach(&network, &world.request("web"));
     let _server = Server::new(&world.internet, 80);
     world.internet.ip("addr add 172.30.0.200/24 dev lan1");
     assert!(guest.tcp(INTERNET, 80));
     assert!(guest.no_tcp("172.30.0.200".parse().unwrap(), 80), "not past the host");
+    let others = ["one", "two"].map(|vm| world.attach(&network, &world.request(vm)));
+    assert!(as_known(), "the host's address stays what others know");
+    for other in others {
+        let tap = other.attachment.tap.clone();
+        drop(other);
+        world.host.run(|| network.detach(&tap).unwrap());
+    }
     let tap = guest.attachment.tap.clone();
     drop(guest);
     world.host.run(|| network.detach(&tap).unwrap());

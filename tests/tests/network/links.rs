@@ -1,6 +1,6 @@
 //! Bridges and TAPs.
 
-use smartvm_network::link::{LinkKind, Links, make_tap};
+use smartvm_network::link::{BridgePort, LinkKind, Links, make_tap};
 use smartvm_network::{InterfaceName, names};
 use smartvm_testkit::NetNamespace;
 
@@ -12,6 +12,10 @@ fn make_bridge(links: &mut Links, bridge: &InterfaceName) -> u32 {
     let (mac, alias) = (names::bridge_mac(bridge), names::bridge_alias(bridge));
     links.make_bridge(bridge, mac, Some(1400), &alias).unwrap();
     links.find(bridge).unwrap().unwrap().index
+}
+
+fn port(bridge: u32, group: u32) -> BridgePort<'static> {
+    BridgePort { bridge, group, alias: "a", mac: None, mtu: None }
 }
 
 #[test]
@@ -54,7 +58,9 @@ fn a_tap_belongs_to_its_user_its_group_and_its_owner() {
         let found = links.find(&tap).unwrap().unwrap();
         assert!(found.kind == LinkKind::Tun && !found.up && found.master.is_none());
         let group = names::link_group(&bridge);
-        links.join(&tap, index, group, "smartvm:svbr0:web:eth0", Some(1400)).unwrap();
+        let (alias, mac) = ("smartvm:svbr0:web:eth0", Some(names::port_mac(&bridge)));
+        let port = BridgePort { bridge: index, group, alias, mac, mtu: Some(1400) };
+        links.join(&tap, &port).unwrap();
         let found = links.find(&tap).unwrap().unwrap();
         assert!(!found.up, "it is up only once all else is so");
         assert_eq!((found.master, found.group, found.mtu), (Some(index), group, 1400));
@@ -64,7 +70,8 @@ fn a_tap_belongs_to_its_user_its_group_and_its_owner() {
         make_tap(&tap, 0, 0).unwrap_err();
     });
     let details = host.ip("-d link show svtap0");
-    for part in ["isolated on", "user 70001", "group 70002", "vnet_hdr on", "persist on"] {
+    let mac = names::port_mac(&name("svbr0")).to_string();
+    for part in [&*mac, "isolated on", "user 70001", "group 70002", "vnet_hdr on", "persist on"] {
         assert!(details.contains(part), "{part}: {details}");
     }
 }
@@ -80,7 +87,7 @@ fn one_request_removes_all_links_of_a_group_and_no_other() {
         for number in 0..20 {
             let tap = name(&format!("svtap{number}"));
             make_tap(&tap, 0, 0).unwrap();
-            links.join(&tap, index, group, "a", None).unwrap();
+            links.join(&tap, &port(index, group)).unwrap();
             links.open_port(&tap, true).unwrap();
         }
         make_tap(&name("foreign"), 0, 0).unwrap();
@@ -97,7 +104,7 @@ fn a_refusal_says_what_was_being_done_to_what() {
     let host = NetNamespace::new();
     host.run(|| {
         let mut links = Links::open().unwrap();
-        let error = links.join(&name("nothere"), 1, 2, "a", None).unwrap_err();
+        let error = links.join(&name("nothere"), &port(1, 2)).unwrap_err();
         assert_eq!((error.operation(), error.object()), ("put on the bridge link", "nothere"));
         assert_eq!(error.code(), "NETLINK_FAILED");
         assert_eq!(error.errno(), Some(rustix::io::Errno::NODEV.raw_os_error()));

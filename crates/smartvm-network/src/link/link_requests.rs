@@ -1,5 +1,6 @@
 //! The requests about links, as values.
 
+use super::links::BridgePort;
 use crate::netlink::Request;
 use crate::{InterfaceName, MacAddress};
 
@@ -87,22 +88,19 @@ pub(super) fn set_up(name: &InterfaceName, up: bool) -> Request {
 }
 
 /// Puts a link that is down on a bridge, into a group, and writes its owner on it.
-pub(super) fn join(
-    name: &InterfaceName,
-    bridge: u32,
-    group: u32,
-    alias: &str,
-    mtu: Option<u32>,
-) -> Request {
+pub(super) fn join(name: &InterfaceName, port: &BridgePort<'_>) -> Request {
     let mut request = request(RTM_SETLINK, 0, name, None);
     let attributes = request.attributes();
-    if let Some(mtu) = mtu {
+    if let Some(mac) = port.mac {
+        attributes.bytes(Ifla::ADDRESS, &mac.octets());
+    }
+    if let Some(mtu) = port.mtu {
         attributes.u32(Ifla::MTU, mtu);
     }
     attributes
-        .u32(Ifla::GROUP, group)
-        .bytes(Ifla::IFALIAS, alias.as_bytes())
-        .u32(Ifla::MASTER, bridge);
+        .u32(Ifla::GROUP, port.group)
+        .bytes(Ifla::IFALIAS, port.alias.as_bytes())
+        .u32(Ifla::MASTER, port.bridge);
     request
 }
 

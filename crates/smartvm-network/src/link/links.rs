@@ -11,6 +11,21 @@ pub struct Links {
     pub(super) socket: NetlinkSocket,
 }
 
+/// What a link becomes when it is put on a bridge.
+#[derive(Debug, Clone, Copy)]
+pub struct BridgePort<'a> {
+    /// The number of the bridge.
+    pub bridge: u32,
+    /// The group of links.
+    pub group: u32,
+    /// Whose it is.
+    pub alias: &'a str,
+    /// Its hardware address; none for the one that it has.
+    pub mac: Option<MacAddress>,
+    /// The longest packet that it takes, in bytes; none for what it has.
+    pub mtu: Option<u32>,
+}
+
 impl Links {
     /// Opens the links of the namespace that the calling thread is in.
     ///
@@ -87,20 +102,16 @@ impl Links {
         self.socket.request(operation, name.as_str(), &requests::set_up(name, up))
     }
 
-    /// Puts a link that is down on the bridge with that number, into a group, and writes on it
-    /// whose it is.
+    /// Puts a link that is down on a bridge, into a group, and writes on it whose it is.
     ///
     /// # Errors
     /// What the kernel answers; the link may be in the group then.
     pub fn join(
         &mut self,
         name: &InterfaceName,
-        bridge: u32,
-        group: u32,
-        alias: &str,
-        mtu: Option<u32>,
+        port: &BridgePort<'_>,
     ) -> Result<(), NetlinkError> {
-        let request = requests::join(name, bridge, group, alias, mtu);
+        let request = requests::join(name, port);
         self.socket.request("put on the bridge link", name.as_str(), &request)
     }
 

@@ -8,6 +8,6 @@ mod routes;
 mod tap;
 
 pub use found_link::{FoundLink, LinkKind};
-pub use links::Links;
+pub use links::{BridgePort, Links};
 pub use routes::FoundRoute;
 pub use tap::{MakeTapError, make_tap};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::attach_error::AttachError;
 use super::detach::withdraw;
 use super::handle::{Kernel, Network};
-use crate::link::make_tap;
+use crate::link::{BridgePort, make_tap};
 use crate::nft::{Change, Family, Verified};
 use crate::policy::{EgressPolicy, GuestRules, PublishedPort};
 use crate::state::{GuestRecord, Locked, NetworkRecord};
@@ -140,8 +140,14 @@ impl Network {
         self.attach_step(guest, "put tap on bridge")?;
         let alias = names::alias(&self.bridge, &record.vm, &record.iface);
         let group = names::link_group(&self.bridge);
-        let joined = kernel.links.join(tap, self.bridge_index, group, &alias, network.mtu);
-        if let Err(error) = joined {
+        let port = BridgePort {
+            bridge: self.bridge_index,
+            group,
+            alias: &alias,
+            mac: Some(names::port_mac(&self.bridge)),
+            mtu: network.mtu,
+        };
+        if let Err(error) = kernel.links.join(tap, &port) {
             // Somebody has removed the bridge, or made another in its place.
             let bridge = kernel.links.find(&self.bridge)?;
             let no_bridge = || AttachError::NoBridge { bridge: self.bridge.clone() };
@@ -149,7 +155,7 @@ impl Network {
             if index == self.bridge_index {
                 return Err(error.into());
             }
-            kernel.links.join(tap, index, group, &alias, network.mtu)?;
+            kernel.links.join(tap, &BridgePort { bridge: index, ..port })?;
         }
         self.attach_step(guest, "bring up tap")?;
         kernel.links.open_port(tap, !network.isolation.vm_to_vm)?;

@@ -1,5 +1,6 @@
 //! What there is.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -9,7 +10,7 @@ use super::open_error::OpenNetworkError;
 use crate::InterfaceName;
 use crate::netlink::NetlinkError;
 use crate::nft::{Family, ForeignBlock, RuleCounter, Ruleset, Verified};
-use crate::policy::{EgressPolicy, GuestRules};
+use crate::policy::{EgressPolicy, GuestRules, groups};
 use crate::state::{GuestRecord, HostState, NetworkRecord, NetworkState, owner_lives};
 use crate::wireguard::WireGuardReport;
 
@@ -174,15 +175,24 @@ fn rules(network: &NetworkRecord, guests: &[GuestRecord]) -> Ruleset {
 }
 
 fn rule_reports(policy: &EgressPolicy, chain: &str, counters: &[RuleCounter]) -> Vec<RuleReport> {
-    let counted = |index: usize| {
-        let of_rule = |it: &&RuleCounter| it.chain == chain && it.index == index;
-        counters.iter().find(of_rule).map_or((0, 0), |it| (it.packets, it.bytes))
-    };
-    let rules = policy.rules.iter().enumerate().map(|(index, rule)| {
-        let (packets, bytes) = counted(index);
-        RuleReport { rule: Some(rule.clone()), action: rule.action, packets, bytes }
-    });
-    let (packets, bytes) = counted(policy.rules.len());
+    let counters: BTreeMap<_, _> = counters
+        .iter()
+        .filter(|it| it.chain == chain)
+        .map(|it| ((it.index, it.flow), (it.packets, it.bytes)))
+        .collect();
+    let counted = |index, flow| counters.get(&(index, flow)).copied().unwrap_or((0, 0));
+    let groups = groups(&policy.rules);
+    let mut reports = BTreeMap::new();
+    for (index, group) in groups.iter().enumerate() {
+        for (flow, place) in group.flows() {
+            let (packets, bytes) = counted(index, Some(flow).filter(|_| !group.is_one()));
+            let rule = &policy.rules[place];
+            let report =
+                RuleReport { rule: Some(rule.clone()), action: rule.action, packets, bytes };
+            reports.insert(place, report);
+        }
+    }
+    let (packets, bytes) = counted(groups.len(), None);
     let rest = RuleReport { rule: None, action: policy.default_action, packets, bytes };
-    rules.chain([rest]).collect()
+    reports.into_values().chain([rest]).collect()
 }

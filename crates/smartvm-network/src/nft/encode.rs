@@ -1,7 +1,8 @@
 //! Requests that make and remove tables, chains, sets, elements and rules.
 
+use super::anonymous_set::{self, AnonymousSet, RangePart, SetKey};
 use super::elements::{Element, ElementData};
-use super::expression::{self, Ports, write_verdict};
+use super::expression::{self, write_verdict};
 use super::field::{Field, type_number, words};
 use super::kernel as k;
 use super::ruleset::{Base, Chain, ChainKind, Family, Hook, Rule, Ruleset, Set, SetData, Table};
@@ -118,34 +119,23 @@ fn write_base(attributes: &mut AttributeWriter, base: Base) {
 
 fn add_rules(at: (Family, &str), chain: &Chain, set_ids: &mut u32, requests: &mut Vec<Request>) {
     for rule in &chain.rules {
-        for ports in expression::sets_of(rule) {
+        let first_set = *set_ids + 1;
+        for set in AnonymousSet::of(rule) {
             *set_ids += 1;
-            requests.push(new_ports(at, *set_ids));
-            let ports: Vec<_> = ports.iter().copied().collect();
-            let fill = |ports: &[u16]| fill_ports(at, *set_ids, ports);
-            requests.extend(ports.chunks(ELEMENTS_AT_ONCE).map(fill));
+            requests.push(new_anonymous(at, set, *set_ids));
+            let fill = |keys: &[SetKey]| fill_anonymous(at, *set_ids, keys);
+            requests.extend(set.keys().chunks(ELEMENTS_AT_ONCE).map(fill));
         }
-        // The sets of a rule are the last that were made.
-        let own = u32::try_from(expression::sets_of(rule).count()).expect("a rule has few matches");
-        let mut next = *set_ids - own;
-        requests.push(new_rule(at, &chain.name, rule, &mut |_| {
-            next += 1;
-            next
-        }));
+        requests.push(new_rule(at, &chain.name, rule, first_set));
     }
 }
 
-fn new_rule(
-    at: (Family, &str),
-    chain: &str,
-    rule: &Rule,
-    set_of: &mut dyn FnMut(&Ports) -> u32,
-) -> Request {
+fn new_rule(at: (Family, &str), chain: &str, rule: &Rule, first_set: u32) -> Request {
     let flags = k::NLM_F_CREATE | k::NLM_F_APPEND;
     let mut request = Request::new(k::NEW_RULE, flags, &header(at.0));
     let attributes = request.attributes();
     attributes.text(k::RULE_TABLE, at.1).text(k::RULE_CHAIN, chain);
-    attributes.nested(k::RULE_EXPRESSIONS, |list| expression::write(at.0, rule, list, set_of));
+    attributes.nested(k::RULE_EXPRESSIONS, |list| expression::write(at.0, rule, list, first_set));
     request
 }
 
@@ -180,21 +170,50 @@ fn set_request(at: (Family, &str), name: &str, flags: u32, key: &[Field], id: u3
     request
 }
 
-fn new_ports(at: (Family, &str), id: u32) -> Request {
-    let flags = k::SET_ANONYMOUS | k::SET_CONSTANT;
-    set_request(at, "__set%d", flags, &[Field::DestinationPort], id)
+fn new_anonymous(at: (Family, &str), set: AnonymousSet<'_>, id: u32) -> Request {
+    let mut request = set_request(at, anonymous_set::NAME, set.flags(), &set.fields(), id);
+    if set.counts() {
+        request.attributes().nested(k::SET_EXPRESSION, expression::write_counter);
+    }
+    if set.flags() & k::SET_CONCATENATION != 0 {
+        request.attributes().nested(k::SET_DESCRIPTION, |description| {
+            description.nested(k::DESCRIPTION_FIELDS, |fields| {
+                for field in set.fields() {
+                    fields.nested(k::LIST_ELEMENT, |it| {
+                        it.be32(k::FIELD_LENGTH, field.length());
+                    });
+                }
+            });
+        });
+    }
+    request
 }
 
-fn fill_ports(at: (Family, &str), id: u32, ports: &[u16]) -> Request {
+fn fill_anonymous(at: (Family, &str), id: u32, keys: &[SetKey]) -> Request {
     let mut request = Request::new(k::NEW_ELEMENT, k::NLM_F_CREATE, &header(at.0));
     request
         .attributes()
         .text(k::ELEMENTS_TABLE, at.1)
-        .text(k::ELEMENTS_SET, "__set%d")
+        .text(k::ELEMENTS_SET, anonymous_set::NAME)
         .be32(k::ELEMENTS_SET_ID, id)
         .nested(k::ELEMENTS_LIST, |list| {
-            for port in ports {
-                write_element(list, &port.to_be_bytes(), &ElementData::None);
+            for key in keys {
+                list.nested(k::LIST_ELEMENT, |element| {
+                    element.nested(k::ELEMENT_KEY, |it| {
+                        it.bytes(k::DATA_VALUE, &key.bytes);
+                    });
+                    match &key.range {
+                        RangePart::Start => {}
+                        RangePart::End => {
+                            element.be32(k::ELEMENT_FLAGS, k::INTERVAL_END);
+                        }
+                        RangePart::To(last) => {
+                            element.nested(k::ELEMENT_KEY_END, |it| {
+                                it.bytes(k::DATA_VALUE, last);
+                            });
+                        }
+                    }
+                });
             }
         });
     request
@@ -247,7 +266,7 @@ fn write_element(list: &mut AttributeWriter, key: &[u8], data: &ElementData) {
 /// A rule's expressions as the kernel is told them.
 pub(super) fn expressions(family: Family, rule: &Rule) -> AttributeWriter {
     let mut list = AttributeWriter::default();
-    expression::write(family, rule, &mut list, &mut |_| 0);
+    expression::write(family, rule, &mut list, 0);
     list
 }
 

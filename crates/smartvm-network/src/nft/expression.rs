@@ -1,7 +1,6 @@
 //! Rules as the kernel takes them: each a list of expressions over registers.
 
-use std::collections::BTreeSet;
-
+use super::anonymous_set::{self, AnonymousSet};
 use super::field::Field;
 use super::kernel as k;
 use super::ruleset::{Action, Family, Match, Rule};
@@ -9,38 +8,29 @@ use crate::InterfaceName;
 use crate::netlink::AttributeWriter;
 use crate::policy::Cidr;
 
-/// A set without a name that a rule needs: ports.
-pub(super) type Ports = BTreeSet<u16>;
-
-/// Writes a rule's expressions. `set_of` gives a number to each set of ports.
+/// Writes a rule's expressions. Its sets without a name are numbered from `first_set`.
 ///
 /// As `nft` does, a rule of the family `inet` that looks into an IPv4 header first asks whether
 /// there is one.
-pub(super) fn write(
-    family: Family,
-    rule: &Rule,
-    list: &mut AttributeWriter,
-    set_of: &mut dyn FnMut(&Ports) -> u32,
-) {
+pub(super) fn write(family: Family, rule: &Rule, list: &mut AttributeWriter, first_set: u32) {
+    let mut next_set = first_set;
     let mut is_ipv4 = family == Family::Bridge;
     for it in &rule.matches {
         match it {
             Match::Ipv4 { not: false } => is_ipv4 = true,
             it if !is_ipv4 && it.reads_ipv4() => {
-                write_match(&Match::Ipv4 { not: false }, list, set_of);
+                write_match(&Match::Ipv4 { not: false }, list, &mut next_set);
                 is_ipv4 = true;
             }
             _ => {}
         }
-        write_match(it, list, set_of);
+        write_match(it, list, &mut next_set);
     }
     if !is_ipv4 && rule.action.reads_ipv4() {
-        write_match(&Match::Ipv4 { not: false }, list, set_of);
+        write_match(&Match::Ipv4 { not: false }, list, &mut next_set);
     }
     if rule.counter {
-        expression(list, "counter", |data| {
-            data.be64(k::COUNTER_BYTES, 0).be64(k::COUNTER_PACKETS, 0);
-        });
+        list.nested(k::LIST_ELEMENT, write_counter);
     }
     write_action(&rule.action, list);
 }
@@ -48,7 +38,7 @@ pub(super) fn write(
 impl Match {
     fn reads_ipv4(&self) -> bool {
         match self {
-            Self::Source { .. } | Self::Destination { .. } => true,
+            Self::Source { .. } | Self::Destination { .. } | Self::Flows(_) => true,
             Self::InSet { fields, .. } => fields.iter().any(|field| field.is_ipv4()),
             _ => false,
         }
@@ -66,15 +56,17 @@ impl Action {
     }
 }
 
-/// The sets of ports that a rule needs.
-pub(super) fn sets_of(rule: &Rule) -> impl Iterator<Item = &Ports> {
-    rule.matches.iter().filter_map(|it| match it {
-        Match::DestinationPorts(ports) if ports.len() != 1 => Some(ports),
-        _ => None,
-    })
-}
-
-fn write_match(it: &Match, list: &mut AttributeWriter, set_of: &mut dyn FnMut(&Ports) -> u32) {
+fn write_match(it: &Match, list: &mut AttributeWriter, next_set: &mut u32) {
+    if let Some(set) = AnonymousSet::of_match(it) {
+        load_fields(list, &set.fields());
+        expression(list, "lookup", |data| {
+            data.text(k::LOOKUP_SET, anonymous_set::NAME)
+                .be32(k::LOOKUP_SREG, k::register(0))
+                .be32(k::LOOKUP_SET_ID, *next_set);
+        });
+        *next_set += 1;
+        return;
+    }
     match it {
         Match::InterfaceIn { name, not } => meta_is(list, k::META_IIFNAME, &padded(name), *not),
         Match::InterfaceOut { name, not } => meta_is(list, k::META_OIFNAME, &padded(name), *not),
@@ -100,18 +92,11 @@ fn write_match(it: &Match, list: &mut AttributeWriter, set_of: &mut dyn FnMut(&P
         }
         Match::DestinationPorts(ports) => {
             Field::DestinationPort.load(0, list);
-            match ports.first() {
-                Some(port) if ports.len() == 1 => compare(list, &port.to_be_bytes(), false),
-                _ => {
-                    let id = set_of(ports);
-                    expression(list, "lookup", |data| {
-                        data.text(k::LOOKUP_SET, "__set%d")
-                            .be32(k::LOOKUP_SREG, k::register(0))
-                            .be32(k::LOOKUP_SET_ID, id);
-                    });
-                }
+            for port in ports {
+                compare(list, &port.to_be_bytes(), false);
             }
         }
+        Match::Flows(_) => unreachable!("it is a set"),
         // `NF_CT_STATE_BIT` of established and of related.
         Match::Established => connection_has(list, k::CT_STATE, 2 | 4),
         // `IPS_DST_NAT`.
@@ -159,6 +144,13 @@ fn write_action(action: &Action, list: &mut AttributeWriter) {
             });
         }
     }
+}
+
+/// A counter that begins with nothing.
+pub(super) fn write_counter(expression: &mut AttributeWriter) {
+    expression.text(k::EXPRESSION_NAME, "counter").nested(k::EXPRESSION_DATA, |data| {
+        data.be64(k::COUNTER_BYTES, 0).be64(k::COUNTER_PACKETS, 0);
+    });
 }
 
 /// One expression of a list.

@@ -51,9 +51,16 @@ pub(super) const SET_KEY_LENGTH: u16 = 5;
 pub(super) const SET_DATA_TYPE: u16 = 6;
 pub(super) const SET_DATA_LENGTH: u16 = 7;
 pub(super) const SET_ID: u16 = 10;
+pub(super) const SET_DESCRIPTION: u16 = 9;
+pub(super) const SET_EXPRESSION: u16 = 17;
+pub(super) const DESCRIPTION_FIELDS: u16 = 2;
+pub(super) const FIELD_LENGTH: u16 = 1;
 pub(super) const SET_ANONYMOUS: u32 = 1;
 pub(super) const SET_CONSTANT: u32 = 2;
+pub(super) const SET_INTERVAL: u32 = 4;
 pub(super) const SET_MAP: u32 = 8;
+/// A key of several fields, of which each may be a range.
+pub(super) const SET_CONCATENATION: u32 = 0x80;
 pub(super) const DATA_TYPE_VERDICT: u32 = 0xffff_ff00;
 
 pub(super) const ELEMENTS_TABLE: u16 = 1;
@@ -62,6 +69,11 @@ pub(super) const ELEMENTS_LIST: u16 = 3;
 pub(super) const ELEMENTS_SET_ID: u16 = 4;
 pub(super) const ELEMENT_KEY: u16 = 1;
 pub(super) const ELEMENT_DATA: u16 = 2;
+pub(super) const ELEMENT_FLAGS: u16 = 3;
+pub(super) const ELEMENT_EXPRESSION: u16 = 7;
+pub(super) const ELEMENT_KEY_END: u16 = 10;
+/// The element is where a range ends: the first that is not in it.
+pub(super) const INTERVAL_END: u32 = 1;
 
 pub(super) const DATA_VALUE: u16 = 1;
 pub(super) const DATA_VERDICT: u16 = 2;

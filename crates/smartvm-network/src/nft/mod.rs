@@ -4,6 +4,8 @@
 //! tests; `encode` writes it for the kernel, in one transaction; `verify` compares with what the
 //! kernel has. `foreign` looks at what the rules of other programs do to guests.
 
+mod anonymous_set;
+mod counters;
 mod elements;
 mod encode;
 mod expression;
@@ -15,11 +17,13 @@ mod ruleset;
 mod text;
 mod verify;
 
+pub use counters::RuleCounter;
 pub use elements::{Element, ElementData};
 pub use field::Field;
 pub use foreign::{ForeignBlock, ForeignProgram, GuestTraffic};
-pub use nftables::{Change, Nftables, RuleCounter};
+pub use nftables::{Change, Nftables};
 pub use ruleset::{
-    Action, Base, Chain, ChainKind, Family, Hook, Match, Rule, Ruleset, Set, SetData, Table,
+    Action, Base, Chain, ChainKind, Family, FlowRange, Hook, Match, Rule, Ruleset, Set, SetData,
+    Table,
 };
 pub use verify::{NotInForce, Verified};

@@ -1,11 +1,12 @@
 //! Our tables in the kernel.
 
+use super::counters::{self, RuleCounter};
 use super::elements::Element;
 use super::encode;
 use super::kernel as k;
 use super::ruleset::{Chain, Family, Ruleset, Table};
 use super::verify::{self, NotInForce, Verified};
-use crate::netlink::{Attributes, NetlinkError, NetlinkSocket, Protocol};
+use crate::netlink::{NetlinkError, NetlinkSocket, Protocol};
 
 /// nftables of one network namespace. Only tables that are named are read or changed.
 #[derive(Debug)]
@@ -24,21 +25,6 @@ pub enum Change {
     NewChain(Family, Chain),
     /// Removes a chain that nothing leads to any more, with its rules.
     DeleteChain(Family, String),
-}
-
-/// What a rule has counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleCounter {
-    /// Of which table.
-    pub family: Family,
-    /// The chain of the rule.
-    pub chain: String,
-    /// Its place in the chain, from 0.
-    pub index: usize,
-    /// Packets that it matched.
-    pub packets: u64,
-    /// Their bytes.
-    pub bytes: u64,
 }
 
 impl Nftables {
@@ -118,33 +104,12 @@ impl Nftables {
         Ok(true)
     }
 
-    /// What the rules of a table have counted. Rules without a counter are left out.
+    /// What the rules of a table have counted. Rules without a counter are left out; one with a set of ranges has
+    /// one for each of them.
     ///
     /// # Errors
     /// What the kernel answers.
     pub fn counters(&mut self, table: &Table) -> Result<Vec<RuleCounter>, NetlinkError> {
-        let request = encode::list(k::GET_RULE, table);
-        let rules = self.socket.dump("list rules of", &table.name, &request)?;
-        let mut counters = Vec::new();
-        let mut place: (String, usize) = (String::new(), 0);
-        for rule in verify::of_table(&rules, table, k::RULE_TABLE) {
-            let attributes = rule.attributes(k::HEADER);
-            let chain = attributes.text(k::RULE_CHAIN).unwrap_or_default();
-            place = if place.0 == chain { (place.0, place.1 + 1) } else { (chain.to_owned(), 0) };
-            for (_, expression) in attributes.within(k::RULE_EXPRESSIONS) {
-                let expression = Attributes::new(expression);
-                if expression.text(k::EXPRESSION_NAME) == Some("counter") {
-                    let data = expression.within(k::EXPRESSION_DATA);
-                    counters.push(RuleCounter {
-                        family: table.family,
-                        chain: chain.to_owned(),
-                        index: place.1,
-                        packets: data.be64(k::COUNTER_PACKETS).unwrap_or(0),
-                        bytes: data.be64(k::COUNTER_BYTES).unwrap_or(0),
-                    });
-                }
-            }
-        }
-        Ok(counters)
+        counters::read(&mut self.socket, table)
     }
 }

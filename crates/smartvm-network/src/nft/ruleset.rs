@@ -139,6 +139,9 @@ pub enum Match {
     Source { range: Cidr, not: bool },
     /// Where it goes to.
     Destination { range: Cidr, not: bool },
+    /// It goes to one of these, all of which say the same of it, and none meets another. Each counts what
+    /// it matches, so this is a rule's last question.
+    Flows(Vec<FlowRange>),
     /// The source port of TCP or UDP.
     SourcePort(u16),
     /// The destination port of TCP or UDP.
@@ -151,6 +154,17 @@ pub enum Match {
     ToHost,
     /// A set has it.
     InSet { fields: Vec<Field>, set: String, not: bool },
+}
+
+/// Where packets go to, and by what where it is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FlowRange {
+    /// The protocol above IP.
+    pub protocol: Option<u8>,
+    /// The destination port of TCP or UDP.
+    pub port: Option<u16>,
+    /// The destination of its IPv4 header.
+    pub to: Cidr,
 }
 
 /// What happens to a packet.

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use super::anonymous_set::AnonymousSet;
 use super::elements::{Element, ElementData};
 use super::field::{fields_text, type_text};
 use super::ruleset::{
-    Action, Base, Chain, ChainKind, Family, Hook, Match, Rule, Ruleset, Set, SetData, Table,
+    Action, Base, Chain, ChainKind, Family, FlowRange, Hook, Match, Rule, Ruleset, Set, SetData,
+    Table,
 };
 
 impl fmt::Display for Ruleset {
@@ -110,12 +112,14 @@ impl fmt::Display for Match {
             Self::EtherType(0x0800) => f.write_str("ether type ip"),
             Self::EtherType(0x0806) => f.write_str("ether type arp"),
             Self::EtherType(kind) => write!(f, "ether type {kind:#06x}"),
-            Self::Protocol(1) => f.write_str("meta l4proto icmp"),
-            Self::Protocol(6) => f.write_str("meta l4proto tcp"),
-            Self::Protocol(17) => f.write_str("meta l4proto udp"),
-            Self::Protocol(number) => write!(f, "meta l4proto {number}"),
+            Self::Protocol(number) => write!(f, "meta l4proto {}", protocol(*number)),
             Self::Source { range, not } => write!(f, "ip saddr {}{range}", unless(not)),
             Self::Destination { range, not } => write!(f, "ip daddr {}{range}", unless(not)),
+            Self::Flows(flows) => {
+                let fields = AnonymousSet::Flows(flows).fields();
+                let flows: Vec<_> = flows.iter().map(|flow| format!("{flow} counter")).collect();
+                write!(f, "{} {{ {} }}", fields_text(&fields), flows.join(", "))
+            }
             Self::SourcePort(port) => write!(f, "th sport {port}"),
             Self::DestinationPorts(ports) => {
                 let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
@@ -131,6 +135,27 @@ impl fmt::Display for Match {
                 write!(f, "{} {}@{set}", fields_text(fields), unless(not))
             }
         }
+    }
+}
+
+impl fmt::Display for FlowRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(number) = self.protocol {
+            write!(f, "{} . ", protocol(number))?;
+        }
+        if let Some(port) = self.port {
+            write!(f, "{port} . ")?;
+        }
+        write!(f, "{}", self.to)
+    }
+}
+
+fn protocol(number: u8) -> String {
+    match number {
+        1 => "icmp".to_owned(),
+        6 => "tcp".to_owned(),
+        17 => "udp".to_owned(),
+        number => number.to_string(),
     }
 }
 

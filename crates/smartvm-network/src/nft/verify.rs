@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::anonymous_set::{AnonymousSet, RangePart, SetKey};
 use super::encode;
-use super::expression;
 use super::kernel as k;
 use super::ruleset::{Chain, Family, Rule, Ruleset, Set, Table};
 use crate::netlink::{Attributes, Message, NetlinkError, NetlinkSocket};
@@ -94,7 +94,7 @@ fn verify_table(
         return Err(differs("the list of chains".to_owned()));
     }
     let rules = socket.dump("list rules of", &table.name, &encode::list(k::GET_RULE, table))?;
-    let mut ports = Vec::new();
+    let mut anonymous = Vec::new();
     for chain in &table.chains {
         let of_chain: Vec<&Message> = of_table(&rules, table, k::RULE_TABLE)
             .filter(|rule| rule.attributes(k::HEADER).text(k::RULE_CHAIN) == Some(&*chain.name))
@@ -103,7 +103,7 @@ fn verify_table(
             return Err(differs(format!("the number of rules of chain {}", chain.name)));
         }
         for (index, (rule, found)) in chain.rules.iter().zip(of_chain).enumerate() {
-            if !is_rule(table.family, rule, found, &mut ports) {
+            if !is_rule(table.family, rule, found, &mut anonymous) {
                 return Err(differs(format!("rule {index} of chain {}", chain.name)));
             }
         }
@@ -114,9 +114,9 @@ fn verify_table(
                 return Err(differs(format!("what set {} holds", set.name)));
             }
         }
-        for (set, ports) in ports {
-            if keys(socket, table, &set)? != ports {
-                return Err(differs("a set of ports".to_owned()));
+        for (set, held) in anonymous {
+            if keys(socket, table, &set)? != held {
+                return Err(differs(format!("what set {set} holds")));
             }
         }
     }
@@ -154,14 +154,14 @@ fn is_chain(found: &Message, chain: &Chain) -> bool {
     found.text(k::CHAIN_NAME) == Some(&*chain.name) && base == found_base
 }
 
-/// A set without a name, and what it should hold.
-type FoundPorts = (String, BTreeSet<Vec<u8>>);
+/// A set without a name, as the kernel has named it, and what it should hold.
+type FoundSet = (String, BTreeSet<SetKey>);
 
-fn is_rule(family: Family, rule: &Rule, found: &Message, ports: &mut Vec<FoundPorts>) -> bool {
+fn is_rule(family: Family, rule: &Rule, found: &Message, anonymous: &mut Vec<FoundSet>) -> bool {
     let expected = encode::expressions(family, rule);
     let mut expected = Attributes::new(expected.as_bytes());
     let mut found = found.attributes(k::HEADER).within(k::RULE_EXPRESSIONS);
-    let mut sets = expression::sets_of(rule);
+    let mut sets = AnonymousSet::of(rule);
     loop {
         match (expected.next(), found.next()) {
             (None, None) => return true,
@@ -182,8 +182,7 @@ fn is_rule(family: Family, rule: &Rule, found: &Message, ports: &mut Vec<FoundPo
                         else {
                             return false;
                         };
-                        let wanted = wanted.iter().map(|port| port.to_be_bytes().to_vec());
-                        ports.push((set.to_owned(), wanted.collect()));
+                        anonymous.push((set.to_owned(), wanted.keys().into_iter().collect()));
                         expected.be32(k::LOOKUP_SREG) == found.be32(k::LOOKUP_SREG)
                             && found.be32(k::LOOKUP_FLAGS).unwrap_or(0) == 0
                     }
@@ -217,22 +216,43 @@ fn holds(mut expected: Attributes<'_>, found: Attributes<'_>) -> bool {
     }
 }
 
-fn keys_of(set: &Set) -> BTreeSet<Vec<u8>> {
-    set.elements.iter().map(|element| element.key.clone()).collect()
+fn keys_of(set: &Set) -> BTreeSet<SetKey> {
+    let elements = set.elements.iter();
+    elements.map(|element| SetKey { bytes: element.key.clone(), range: RangePart::Start }).collect()
 }
 
 fn keys(
     socket: &mut NetlinkSocket,
     table: &Table,
     set: &str,
-) -> Result<BTreeSet<Vec<u8>>, NetlinkError> {
-    let messages = socket.dump("list elements of", set, &encode::list_elements(table, set))?;
-    let mut keys = BTreeSet::new();
-    for message in &messages {
-        for (_, element) in message.attributes(k::HEADER).within(k::ELEMENTS_LIST) {
-            let key = Attributes::new(element).within(k::ELEMENT_KEY).find(k::DATA_VALUE);
-            keys.insert(key.unwrap_or_default().to_vec());
-        }
-    }
-    Ok(keys)
+) -> Result<BTreeSet<SetKey>, NetlinkError> {
+    let messages = elements_of(socket, table, set)?;
+    let elements = messages.iter().flat_map(elements);
+    Ok(elements.map(|element| key_of(element)).collect())
+}
+
+/// What the kernel says that a set holds.
+pub(super) fn elements_of(
+    socket: &mut NetlinkSocket,
+    table: &Table,
+    set: &str,
+) -> Result<Vec<Message>, NetlinkError> {
+    socket.dump("list elements of", set, &encode::list_elements(table, set))
+}
+
+/// The elements of one of its messages.
+pub(super) fn elements(message: &Message) -> impl Iterator<Item = Attributes<'_>> {
+    let list = message.attributes(k::HEADER).within(k::ELEMENTS_LIST);
+    list.map(|(_, element)| Attributes::new(element))
+}
+
+pub(super) fn key_of(element: Attributes<'_>) -> SetKey {
+    let value = |kind| Some(element.find(kind).map(Attributes::new)?.find(k::DATA_VALUE)?.to_vec());
+    let ends = element.be32(k::ELEMENT_FLAGS).unwrap_or(0) & k::INTERVAL_END != 0;
+    let range = match value(k::ELEMENT_KEY_END) {
+        Some(last) => RangePart::To(last),
+        None if ends => RangePart::End,
+        None => RangePart::Start,
+    };
+    SetKey { bytes: value(k::ELEMENT_KEY).unwrap_or_default(), range }
 }

@@ -6,6 +6,7 @@ mod firewall_config;
 mod isolation;
 mod network_rules;
 mod published_port;
+mod rule_groups;
 
 pub use cidr::Cidr;
 pub use egress_policy::{Action, EgressPolicy, EgressRule, Flow, FlowProtocol, RuleProtocol};
@@ -15,3 +16,4 @@ pub use firewall_config::{
 pub use isolation::{HostService, Isolation};
 pub use network_rules::{GuestRules, NetworkRules};
 pub use published_port::{InvalidPublishedPort, PublishedPort, Transport};
+pub(crate) use rule_groups::groups;

@@ -5,9 +5,10 @@ use std::net::Ipv4Addr;
 use sha2::{Digest, Sha256};
 
 use super::cidr::Cidr;
-use super::egress_policy::{Action as PolicyAction, EgressPolicy, EgressRule};
+use super::egress_policy::{Action as PolicyAction, EgressPolicy, RuleProtocol};
 use super::isolation::Isolation;
 use super::published_port::PublishedPort;
+use super::rule_groups::{RuleGroup, groups};
 use crate::nft::{
     Action, Base, Chain, ChainKind, Element, Family, Field, Hook, Match, Rule, Ruleset, Set,
     SetData, Table,
@@ -427,33 +428,39 @@ fn redirects(from: &Match) -> Vec<Rule> {
     ]
 }
 
-/// A policy's rules; what it allows is left to `allowed`.
+/// A policy's rules; what it allows is left to `allowed`. Each counts, also where several are one in the kernel.
 fn egress_rules(policy: &EgressPolicy, allowed: &Action) -> Vec<Rule> {
     let action = |action: PolicyAction| match action {
         PolicyAction::Allow => allowed.clone(),
         PolicyAction::Deny => Action::Drop,
     };
-    let rule = |rule: &EgressRule| Rule {
-        matches: egress_matches(rule),
-        counter: true,
-        action: action(rule.action),
+    let rule = |group: &RuleGroup<'_>| {
+        // A set counts for each of them.
+        let counter = group.is_one();
+        Rule { matches: egress_matches(group), counter, action: action(group.action) }
     };
-    let mut rules: Vec<_> = policy.rules.iter().map(rule).collect();
+    let mut rules: Vec<_> = groups(&policy.rules).iter().map(rule).collect();
     let action = action(policy.default_action);
     rules.push(Rule { matches: Vec::new(), counter: true, action });
     rules
 }
 
-fn egress_matches(rule: &EgressRule) -> Vec<Match> {
+fn egress_matches(group: &RuleGroup<'_>) -> Vec<Match> {
     let mut matches = Vec::new();
-    if let Some(range) = rule.to.filter(|to| to.prefix() > 0) {
-        matches.push(Match::Destination { range, not: false });
+    if group.is_one() {
+        let to = group.flows().map(|(flow, _)| flow.to).find(|to| to.prefix() > 0);
+        matches.extend(to.map(|range| Match::Destination { range, not: false }));
     }
-    if let Some(number) = rule.protocol.number() {
+    let (protocol, ports) = group.common();
+    if let Some(number) = protocol.and_then(RuleProtocol::number) {
         matches.push(Match::Protocol(number));
     }
-    if !rule.ports.is_empty() {
-        matches.push(Match::DestinationPorts(rule.ports.clone()));
+    if let Some(ports) = ports.filter(|ports| !ports.is_empty()) {
+        matches.push(Match::DestinationPorts(ports.clone()));
+    }
+    if !group.is_one() {
+        // Last, as it counts what it finds.
+        matches.push(Match::Flows(group.flows().map(|(flow, _)| flow).collect()));
     }
     matches
 }
