@@ -33,8 +33,9 @@ impl Floor {
     pub(super) fn make(&mut self, tap: &InterfaceName) -> anyhow::Result<()> {
         make_tap(tap, 1000, 1000)?;
         let group = names::link_group(&InterfaceName::default_bridge());
+        let mac = names::port_mac(&InterfaceName::default_bridge());
         let (bridge, alias) = (self.bridge, "floor");
-        self.links.join(tap, &BridgePort { bridge, group, alias, mac: None, mtu: None })?;
+        self.links.join(tap, &BridgePort { bridge, group, alias, mac, mtu: None })?;
         self.links.open_port(tap, true)?;
         Ok(self.nftables.change(
             "smartvm-svbr0",

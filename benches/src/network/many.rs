@@ -74,8 +74,8 @@ impl<'a> Measured<'a> {
     }
 }
 
-/// All in turn: ours, the floor, and once a bridge is nearly full another that is empty of each, since this
-/// machine is not as quick at all times. Nothing is removed meanwhile.
+/// Ours in turn with the floor; then of each a bridge that is nearly full in turn with one that is empty, since
+/// this machine is not as quick at all times. Nothing is removed meanwhile.
 pub(super) fn run(dir: &Path) -> anyhow::Result<()> {
     let mut full = [Measured::ours(dir, "full")?, Measured::floor()?];
     for number in 0..GUESTS - LAST {
@@ -86,34 +86,34 @@ pub(super) fn run(dir: &Path) -> anyhow::Result<()> {
     println!("  the floor                       p50 {floor:.3} ms");
     println!("  ours / floor                    {:.2} (promised: at most 1.3)", ours / floor);
 
-    let mut fresh = [Measured::ours(dir, "fresh")?, Measured::floor()?];
-    // A bridge without a link is down, and its first link is dearer than all others.
-    for bridge in &mut fresh {
-        bridge.add()?;
-    }
-    for number in 0..LAST {
-        if number % 2 == 0 {
-            in_turn(number / 2, &mut fresh)?;
-            in_turn(number / 2, &mut full)?;
-        } else {
-            in_turn(number / 2, &mut full)?;
-            in_turn(number / 2, &mut fresh)?;
-        }
-    }
-    for (index, whose) in ["ours", "the floor"].into_iter().enumerate() {
-        let first = fresh[index].median_ms(1);
-        let last = full[index].median_ms(GUESTS - LAST);
-        let promised = if index == 0 { " (promised: at most 1.2)" } else { "" };
-        println!(
-            "  {whose:<9} first and last of {GUESTS} p50 {first:.3} ms, {last:.3} ms, {:.2} times{promised}",
-            last / first
-        );
-    }
+    let [ours, floor] = full;
+    let ours = growth("ours", " (promised: at most 1.2)", [ours, Measured::ours(dir, "fresh")?])?;
+    growth("the floor", "", [floor, Measured::floor()?])?;
     let (took, swept) =
-        full[0].namespace.run(|| timed(|| Network::sweep(&options(dir, "full").state_dir)));
+        ours.namespace.run(|| timed(|| Network::sweep(&options(dir, "full").state_dir)));
     ensure!(swept?.interfaces.len() == GUESTS, "all of them go");
     println!("  all {GUESTS} swept                   {:.1} ms", took.as_secs_f64() * 1e3);
     Ok(())
+}
+
+/// Compares the last interfaces of a bridge with the first of another. Returns the full one.
+fn growth<'a>(
+    whose: &str,
+    promised: &str,
+    mut bridges: [Measured<'a>; 2],
+) -> anyhow::Result<Measured<'a>> {
+    // A bridge without a link is down, and its first link is dearer than all others.
+    bridges[1].add()?;
+    for number in 0..LAST {
+        in_turn(number, &mut bridges)?;
+    }
+    let (last, first) = (bridges[0].median_ms(GUESTS - LAST), bridges[1].median_ms(1));
+    println!(
+        "  {whose:<9} first and last of {GUESTS} p50 {first:.3} ms, {last:.3} ms, {:.2} times{promised}",
+        last / first
+    );
+    let [full, _] = bridges;
+    Ok(full)
 }
 
 fn in_turn(number: usize, bridges: &mut [Measured<'_>; 2]) -> anyhow::Result<()> {

@@ -15,7 +15,8 @@ fn make_bridge(links: &mut Links, bridge: &InterfaceName) -> u32 {
 }
 
 fn port(bridge: u32, group: u32) -> BridgePort<'static> {
-    BridgePort { bridge, group, alias: "a", mac: None, mtu: None }
+    let mac = names::port_mac(&name("svbr0"));
+    BridgePort { bridge, group, alias: "a", mac, mtu: None }
 }
 
 #[test]
@@ -58,7 +59,7 @@ fn a_tap_belongs_to_its_user_its_group_and_its_owner() {
         let found = links.find(&tap).unwrap().unwrap();
         assert!(found.kind == LinkKind::Tun && !found.up && found.master.is_none());
         let group = names::link_group(&bridge);
-        let (alias, mac) = ("smartvm:svbr0:web:eth0", Some(names::port_mac(&bridge)));
+        let (alias, mac) = ("smartvm:svbr0:web:eth0", names::port_mac(&bridge));
         let port = BridgePort { bridge: index, group, alias, mac, mtu: Some(1400) };
         links.join(&tap, &port).unwrap();
         let found = links.find(&tap).unwrap().unwrap();
@@ -90,10 +91,13 @@ fn one_request_removes_all_links_of_a_group_and_no_other() {
             links.join(&tap, &port(index, group)).unwrap();
             links.open_port(&tap, true).unwrap();
         }
+        let mtu = |links: &mut Links| links.find(&bridge).unwrap().unwrap().mtu;
+        assert_eq!(mtu(&mut links), 1400, "it does not follow its links");
         make_tap(&name("foreign"), 0, 0).unwrap();
         assert_eq!(links.of_group(group).unwrap().len(), 20);
         links.remove_group(group).unwrap();
         links.remove_group(group).unwrap();
+        assert_eq!(mtu(&mut links), 1400, "nor that there are none");
         let left: Vec<_> = links.all().unwrap().into_iter().map(|link| link.name).collect();
         assert_eq!(left, ["lo", "svbr0", "foreign"]);
     });

@@ -22,6 +22,7 @@ impl Ifla {
     pub(super) const IFNAME: u16 = 3;
     pub(super) const MTU: u16 = 4;
     pub(super) const MASTER: u16 = 10;
+    pub(super) const OPERSTATE: u16 = 16;
     pub(super) const LINKINFO: u16 = 18;
     pub(super) const IFALIAS: u16 = 20;
     pub(super) const GROUP: u16 = 27;
@@ -35,6 +36,8 @@ const BR_FORWARD_DELAY: u16 = 1;
 const BR_STP_STATE: u16 = 5;
 const BR_MCAST_SNOOPING: u16 = 23;
 const BRPORT_ISOLATED: u16 = 33;
+/// A link that waits for something outside before it carries packets (RFC 2863).
+const IF_OPER_DORMANT: u8 = 5;
 
 /// An `ifinfomsg` for any family, no kind and no number: the link is meant by its name.
 fn header(flags: u32, change: u32) -> [u8; HEADER] {
@@ -61,14 +64,12 @@ pub(super) fn get_index(index: u32) -> Request {
     Request::new(RTM_GETLINK, 0, &header)
 }
 
-/// A bridge that neither speaks nor heeds spanning tree or multicast groups, and is down.
-pub(super) fn new_bridge(name: &InterfaceName, mac: MacAddress, mtu: Option<u32>) -> Request {
+/// A bridge that neither speaks nor heeds spanning tree or multicast groups, and is down. Its MTU is not
+/// what it will be: the kernel lets it follow the links on the bridge until it is changed once.
+pub(super) fn new_bridge(name: &InterfaceName, mac: MacAddress, mtu: u32) -> Request {
     let mut request = request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, name, None);
     let attributes = request.attributes();
-    attributes.bytes(Ifla::ADDRESS, &mac.octets());
-    if let Some(mtu) = mtu {
-        attributes.u32(Ifla::MTU, mtu);
-    }
+    attributes.bytes(Ifla::ADDRESS, &mac.octets()).u32(Ifla::MTU, mtu ^ 1);
     attributes.nested(Ifla::LINKINFO, |info| {
         info.text(INFO_KIND, "bridge").nested(INFO_DATA, |bridge| {
             bridge.u32(BR_FORWARD_DELAY, 0).u32(BR_STP_STATE, 0).u8(BR_MCAST_SNOOPING, 0);
@@ -77,9 +78,10 @@ pub(super) fn new_bridge(name: &InterfaceName, mac: MacAddress, mtu: Option<u32>
     request
 }
 
-pub(super) fn set_alias(name: &InterfaceName, alias: &str) -> Request {
+/// Writes its owner on a bridge, and gives it the MTU that stays.
+pub(super) fn own_bridge(name: &InterfaceName, mtu: u32, alias: &str) -> Request {
     let mut request = request(RTM_SETLINK, 0, name, None);
-    request.attributes().bytes(Ifla::IFALIAS, alias.as_bytes());
+    request.attributes().u32(Ifla::MTU, mtu).bytes(Ifla::IFALIAS, alias.as_bytes());
     request
 }
 
@@ -91,16 +93,15 @@ pub(super) fn set_up(name: &InterfaceName, up: bool) -> Request {
 pub(super) fn join(name: &InterfaceName, port: &BridgePort<'_>) -> Request {
     let mut request = request(RTM_SETLINK, 0, name, None);
     let attributes = request.attributes();
-    if let Some(mac) = port.mac {
-        attributes.bytes(Ifla::ADDRESS, &mac.octets());
-    }
+    attributes.bytes(Ifla::ADDRESS, &port.mac.octets());
     if let Some(mtu) = port.mtu {
         attributes.u32(Ifla::MTU, mtu);
     }
     attributes
         .u32(Ifla::GROUP, port.group)
         .bytes(Ifla::IFALIAS, port.alias.as_bytes())
-        .u32(Ifla::MASTER, port.bridge);
+        .u32(Ifla::MASTER, port.bridge)
+        .u8(Ifla::OPERSTATE, IF_OPER_DORMANT);
     request
 }
 

@@ -5,6 +5,9 @@ use super::link_requests as requests;
 use crate::netlink::{NetlinkError, NetlinkSocket, Protocol};
 use crate::{InterfaceName, MacAddress};
 
+/// `ETH_DATA_LEN`.
+const ETHERNET_MTU: u32 = 1500;
+
 /// The links of one network namespace.
 #[derive(Debug)]
 pub struct Links {
@@ -20,8 +23,8 @@ pub struct BridgePort<'a> {
     pub group: u32,
     /// Whose it is.
     pub alias: &'a str,
-    /// Its hardware address; none for the one that it has.
-    pub mac: Option<MacAddress>,
+    /// Its hardware address.
+    pub mac: MacAddress,
     /// The longest packet that it takes, in bytes; none for what it has.
     pub mtu: Option<u32>,
 }
@@ -76,7 +79,8 @@ impl Links {
         Ok(self.all()?.into_iter().filter(|link| link.group == group).collect())
     }
 
-    /// Makes a bridge, down, with an alias that says whose it is. It takes no part in spanning tree.
+    /// Makes a bridge, down, with an alias that says whose it is. It takes no part in spanning tree, and
+    /// keeps its address and MTU, by default 1,500 bytes, whatever links come and go.
     ///
     /// # Errors
     /// What the kernel answers; `EEXIST` when the name is taken.
@@ -87,9 +91,10 @@ impl Links {
         mtu: Option<u32>,
         alias: &str,
     ) -> Result<(), NetlinkError> {
+        let mtu = mtu.unwrap_or(ETHERNET_MTU);
         let request = requests::new_bridge(name, mac, mtu);
         self.socket.request("make bridge", name.as_str(), &request)?;
-        let request = requests::set_alias(name, alias);
+        let request = requests::own_bridge(name, mtu, alias);
         self.socket.request("write the owner on bridge", name.as_str(), &request)
     }
 
@@ -102,7 +107,8 @@ impl Links {
         self.socket.request(operation, name.as_str(), &requests::set_up(name, up))
     }
 
-    /// Puts a link that is down on a bridge, into a group, and writes on it whose it is.
+    /// Puts a link that is down on a bridge, into a group, and writes on it whose it is. It is dormant: brought
+    /// up, it carries packets from when somebody opens its other end, and costs the bridge nothing until then.
     ///
     /// # Errors
     /// What the kernel answers; the link may be in the group then.

@@ -144,7 +144,7 @@ impl Network {
             bridge: self.bridge_index,
             group,
             alias: &alias,
-            mac: Some(names::port_mac(&self.bridge)),
+            mac: names::port_mac(&self.bridge),
             mtu: network.mtu,
         };
         if let Err(error) = kernel.links.join(tap, &port) {

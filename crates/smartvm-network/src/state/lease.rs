@@ -11,9 +11,6 @@ use super::network_state::Locked;
 use super::state_error::StateError;
 use crate::{InterfaceName, Subnet};
 
-/// The address that was given out last, so that none is given out again soon.
-const LAST: &str = ".last";
-
 /// An address that cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -91,15 +88,16 @@ impl Locked<'_> {
                 Some(holder) => Err(LeaseError::InUse { address, holder }),
             };
         }
-        let last = fs_err::read_to_string(self.leases().join(LAST)).ok();
-        let last: Option<Ipv4Addr> = last.and_then(|text| text.parse().ok());
+        // The one that was given out last is noted, so that none is given out again soon.
+        let last: Option<Ipv4Addr> = self.lock.note().ok().and_then(|text| text.parse().ok());
         let last = last.filter(|last| subnet.is_guest(*last)).unwrap_or_else(|| subnet.gateway());
         let after = subnet.guests().skip_while(|address| *address <= last);
         let before = subnet.guests().take_while(|address| *address <= last);
         for address in after.chain(before) {
             if self.take(address, tap)?.is_none() {
-                // In place: whoever reads half of it begins from the start, which harms nothing.
-                fs_err::write(self.leases().join(LAST), address.to_string())
+                // Whoever reads half of it begins from the start, which harms nothing.
+                self.lock
+                    .leave(&address.to_string())
                     .map_err(|source| self.state.failed("note an address of", source))?;
                 return Ok(address);
             }

@@ -2,7 +2,7 @@
 
 use std::fs::TryLockError;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use fs_err::File;
@@ -19,6 +19,24 @@ impl Drop for HeldLock {
     fn drop(&mut self) {
         // It cannot fail on a file that is open, and ends with the file otherwise.
         let _ = self.0.file().unlock();
+    }
+}
+
+/// The longest note.
+const NOTE: usize = 32;
+
+impl HeldLock {
+    /// What whoever had the lock before has left in its file, which is open anyway.
+    pub(super) fn note(&self) -> io::Result<String> {
+        let mut bytes = [0; NOTE];
+        let length = self.0.file().read_at(&mut bytes, 0)?;
+        Ok(String::from_utf8_lossy(&bytes[..length]).trim().to_owned())
+    }
+
+    /// Leaves a note of up to 32 bytes for the next one. Half of it may stay when we are killed.
+    pub(super) fn leave(&self, note: &str) -> io::Result<()> {
+        let padded = format!("{note:<NOTE$}");
+        self.0.file().write_all_at(padded.as_bytes(), 0)
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct NetworkState {
 #[derive(Debug)]
 pub(crate) struct Locked<'a> {
     pub(super) state: &'a NetworkState,
-    _lock: HeldLock,
+    pub(super) lock: HeldLock,
 }
 
 /// A part in the use of a network, which keeps it from being taken down.
@@ -60,7 +60,7 @@ impl NetworkState {
                     .map_err(|source| self.failed("make a directory of", source))?;
             }
         }
-        Ok(Locked { state: self, _lock: lock })
+        Ok(Locked { state: self, lock })
     }
 
     /// All interfaces that are written down. One that is half written does not exist.
