@@ -1,8 +1,10 @@
 //! What guests may do, as values: pure, and the same for the kernel, a model and a person.
 
 mod cidr;
+mod egress_chain;
 mod egress_policy;
 mod firewall_config;
+mod guest_rules;
 mod isolation;
 mod network_rules;
 mod published_port;
@@ -13,7 +15,8 @@ pub use egress_policy::{Action, EgressPolicy, EgressRule, Flow, FlowProtocol, Ru
 pub use firewall_config::{
     EgressConfig, EgressRuleConfig, FirewallConfig, InvalidFirewallConfig, PortsConfig,
 };
+pub use guest_rules::GuestRules;
 pub use isolation::{HostService, Isolation};
-pub use network_rules::{GuestRules, NetworkRules};
+pub use network_rules::NetworkRules;
 pub use published_port::{InvalidPublishedPort, PublishedPort, Transport};
 pub(crate) use rule_groups::groups;

@@ -2,18 +2,16 @@
 
 use std::net::Ipv4Addr;
 
-use sha2::{Digest, Sha256};
-
 use super::cidr::Cidr;
-use super::egress_policy::{Action as PolicyAction, EgressPolicy, RuleProtocol};
+use super::egress_chain::egress_rules;
+use super::egress_policy::EgressPolicy;
+use super::guest_rules::{GuestRules, OPEN};
 use super::isolation::Isolation;
-use super::published_port::PublishedPort;
-use super::rule_groups::{RuleGroup, groups};
 use crate::nft::{
     Action, Base, Chain, ChainKind, Element, Family, Field, Hook, Match, Rule, Ruleset, Set,
     SetData, Table,
 };
-use crate::{InterfaceName, MacAddress, Subnet, names};
+use crate::{InterfaceName, Subnet, names};
 
 /// `NF_IP_PRI_RAW`: before connections are tracked.
 const RAW: i32 = -300;
@@ -38,7 +36,6 @@ const MULTICAST: Cidr = Cidr::new(Ipv4Addr::new(224, 0, 0, 0), 4);
 
 /// What a guest's frames are compared with.
 const IDENTITY: [Field; 3] = [Field::InterfaceIn, Field::EtherSource, Field::IpSource];
-const OPEN: [Field; 3] = [Field::IpDestination, Field::Protocol, Field::DestinationPort];
 
 /// All that the rules of a network say, but for what each guest adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,21 +50,6 @@ pub struct NetworkRules {
     pub egress: EgressPolicy,
     /// The only link by which guests' packets may leave; none for any.
     pub only_out_of: Option<InterfaceName>,
-}
-
-/// What a guest adds to the sets of its network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GuestRules {
-    /// Its link.
-    pub tap: InterfaceName,
-    /// The only hardware address that it may send from.
-    pub mac: MacAddress,
-    /// The only IPv4 address that it may send from.
-    pub address: Ipv4Addr,
-    /// Where it may connect to, of what its network may.
-    pub egress: Option<EgressPolicy>,
-    /// Which ports of the host lead to it.
-    pub published: Vec<PublishedPort>,
 }
 
 impl NetworkRules {
@@ -320,88 +302,6 @@ impl NetworkRules {
     }
 }
 
-impl GuestRules {
-    /// The chain of a policy: the same for all guests that have the same one.
-    #[must_use]
-    pub fn chain_of(policy: &EgressPolicy) -> Chain {
-        Chain {
-            name: Self::chain_name(policy),
-            base: None,
-            rules: egress_rules(policy, &Action::Return),
-        }
-    }
-
-    /// The name of the chain of a policy.
-    #[must_use]
-    pub fn chain_name(policy: &EgressPolicy) -> String {
-        let text = serde_json::to_string(policy).expect("a policy is plain data");
-        let hash = Sha256::digest(text.as_bytes());
-        let digits: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("egress-{digits}")
-    }
-
-    /// What a guest adds to each set, by the set's name.
-    #[must_use]
-    pub fn elements(&self) -> Vec<(Family, &'static str, Vec<Element>)> {
-        let mut added = vec![(
-            Family::Bridge,
-            "guests",
-            vec![Element::guest(&self.tap, self.mac, self.address)],
-        )];
-        added.extend(self.packet_elements().into_iter().map(|(set, it)| (Family::Inet, set, it)));
-        added.retain(|(.., elements)| !elements.is_empty());
-        added
-    }
-
-    fn packet_elements(&self) -> Vec<(&'static str, Vec<Element>)> {
-        let policy = self.egress.as_ref().map(Self::chain_name);
-        let policies = policy.iter().map(|chain| Element::policy(self.address, chain)).collect();
-        // Two ports of the host may lead to the same port of the guest.
-        let mut open: Vec<_> =
-            self.published.iter().map(|port| (port.protocol, port.guest_port)).collect();
-        open.sort_unstable();
-        open.dedup();
-        let open =
-            open.iter().map(|(protocol, port)| Element::open(self.address, *protocol, *port));
-        let published = |everywhere: bool| {
-            let ports = self.published.iter();
-            let ports = ports.filter(|port| port.host_address.is_unspecified() == everywhere);
-            ports
-                .map(|port| {
-                    let host = Some(port.host_address).filter(|_| !everywhere);
-                    let target = (self.address, port.guest_port);
-                    Element::published(host, port.protocol, port.host_port, target)
-                })
-                .collect()
-        };
-        vec![
-            ("guests", vec![Element::address(self.address)]),
-            ("policies", policies),
-            ("open", open.collect()),
-            ("published", published(false)),
-            ("published_anywhere", published(true)),
-        ]
-    }
-
-    fn packet_sets(guests: &[Self]) -> Vec<Set> {
-        let set = |name: &str, key: &[Field], data| {
-            let of = |guest: &Self| {
-                let all = guest.packet_elements().into_iter();
-                all.filter(|(set, _)| *set == name).flat_map(|(_, elements)| elements)
-            };
-            let elements = guests.iter().flat_map(of).collect();
-            Set { name: name.to_owned(), key: key.into(), data, elements }
-        };
-        vec![
-            set("guests", &[Field::IpSource], SetData::None),
-            set("policies", &[Field::IpSource], SetData::Verdict),
-            set("open", &OPEN, SetData::None),
-            set("published", &OPEN, SetData::Target),
-            set("published_anywhere", &OPEN[1..], SetData::Target),
-        ]
-    }
-}
-
 fn goto(chain: &str) -> Action {
     Action::Goto(chain.to_owned())
 }
@@ -426,43 +326,6 @@ fn redirects(from: &Match) -> Vec<Rule> {
         Rule::new(to_host(), redirect(&OPEN, "published")),
         Rule::new(to_host(), redirect(&OPEN[1..], "published_anywhere")),
     ]
-}
-
-/// A policy's rules; what it allows is left to `allowed`. Each counts, also where several are one in the kernel.
-fn egress_rules(policy: &EgressPolicy, allowed: &Action) -> Vec<Rule> {
-    let action = |action: PolicyAction| match action {
-        PolicyAction::Allow => allowed.clone(),
-        PolicyAction::Deny => Action::Drop,
-    };
-    let rule = |group: &RuleGroup<'_>| {
-        // A set counts for each of them.
-        let counter = group.is_one();
-        Rule { matches: egress_matches(group), counter, action: action(group.action) }
-    };
-    let mut rules: Vec<_> = groups(&policy.rules).iter().map(rule).collect();
-    let action = action(policy.default_action);
-    rules.push(Rule { matches: Vec::new(), counter: true, action });
-    rules
-}
-
-fn egress_matches(group: &RuleGroup<'_>) -> Vec<Match> {
-    let mut matches = Vec::new();
-    if group.is_one() {
-        let to = group.flows().map(|(flow, _)| flow.to).find(|to| to.prefix() > 0);
-        matches.extend(to.map(|range| Match::Destination { range, not: false }));
-    }
-    let (protocol, ports) = group.common();
-    if let Some(number) = protocol.and_then(RuleProtocol::number) {
-        matches.push(Match::Protocol(number));
-    }
-    if let Some(ports) = ports.filter(|ports| !ports.is_empty()) {
-        matches.push(Match::DestinationPorts(ports.clone()));
-    }
-    if !group.is_one() {
-        // Last, as it counts what it finds.
-        matches.push(Match::Flows(group.flows().map(|(flow, _)| flow).collect()));
-    }
-    matches
 }
 
 #[cfg(test)]

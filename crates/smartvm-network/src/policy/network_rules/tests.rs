@@ -1,4 +1,5 @@
 use super::*;
+use crate::MacAddress;
 use crate::policy::{FirewallConfig, HostService, Transport};
 
 fn network() -> NetworkRules {
