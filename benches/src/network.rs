@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use smartvm_network::{AttachGuest, NetworkOptions};
 
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 120;
 
 /// Measures in namespaces of its own.
 pub(crate) fn run() -> anyhow::Result<()> {

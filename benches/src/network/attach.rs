@@ -11,7 +11,25 @@ use super::floor::Floor;
 use super::{ROUNDS, options, request, timed};
 use crate::sample::Sample;
 
-/// One TAP on the bridge with its rule, three ways, one after the other.
+#[derive(Clone, Copy)]
+enum Way {
+    Ours,
+    Floor,
+    Commands,
+}
+
+/// Each way follows each other one as often, as commands leave caches cold, and the kernel still works at what
+/// was removed before.
+const ORDERS: [[Way; 3]; 6] = [
+    [Way::Ours, Way::Floor, Way::Commands],
+    [Way::Commands, Way::Ours, Way::Floor],
+    [Way::Floor, Way::Commands, Way::Ours],
+    [Way::Floor, Way::Ours, Way::Commands],
+    [Way::Commands, Way::Floor, Way::Ours],
+    [Way::Ours, Way::Commands, Way::Floor],
+];
+
+/// One TAP on the bridge with its rule, three ways, each removed before the next is made.
 pub(super) fn run(dir: &Path) -> anyhow::Result<()> {
     let (ours, floor, seed) = (NetNamespace::new(), NetNamespace::new(), NetNamespace::new());
     let bridge = InterfaceName::default_bridge();
@@ -30,17 +48,16 @@ pub(super) fn run(dir: &Path) -> anyhow::Result<()> {
     for round in 0..ROUNDS {
         let request = request(dir, round);
         let tap = names::tap(&bridge, &request.scope, &request.vm, &request.iface);
-        // In turn, as the kernel still works at what the round before has removed.
-        for way in (0..3).map(|way| (way + round) % 3) {
+        for way in ORDERS[round % ORDERS.len()] {
             let (sample, (took, made)) = match way {
-                0 => (
+                Way::Ours => (
                     &mut us,
                     ours.run(|| {
                         timed(|| network.attach(&request).map(drop).map_err(anyhow::Error::from))
                     }),
                 ),
-                1 => (&mut least, floor.run(|| timed(|| floor_kernel.make(&tap)))),
-                _ => (&mut commands, seed.run(|| timed(|| by_commands(&tap)))),
+                Way::Floor => (&mut least, floor.run(|| timed(|| floor_kernel.make(&tap)))),
+                Way::Commands => (&mut commands, seed.run(|| timed(|| by_commands(&tap)))),
             };
             made?;
             sample.add(took);
