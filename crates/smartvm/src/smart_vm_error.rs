@@ -14,7 +14,7 @@ use smartvm_images::{
 };
 use smartvm_network::policy::InvalidFirewallConfig;
 use smartvm_network::wireguard::InvalidWireGuard;
-use smartvm_network::{AttachError, OpenNetworkError};
+use smartvm_network::{AttachError, ChangePolicyError, OpenNetworkError};
 
 use crate::config::{InvalidConfig, ReadConfigError};
 use crate::home::{ClaimError, RuntimeDirError, UnsafeDirectory};
@@ -102,6 +102,16 @@ pub enum SmartVmError {
         iface: String,
         /// What went wrong.
         source: Box<AttachError>,
+    },
+    /// Where the guest may connect to could not be changed.
+    #[error("cannot set the firewall of network device {iface} of VM {id}")]
+    SetFirewall {
+        /// The VM.
+        id: VmId,
+        /// The device.
+        iface: String,
+        /// What went wrong.
+        source: Box<ChangePolicyError>,
     },
     /// Firecracker's version could not be found out.
     #[error(transparent)]
@@ -259,6 +269,7 @@ impl SmartVmError {
             Self::WireGuard(error) => error.code(),
             Self::Firewall(error) => error.code(),
             Self::Attach { source, .. } => source.code(),
+            Self::SetFirewall { source, .. } => source.code(),
             Self::Version(error) => error.code(),
             Self::TooOld(_) => "FIRECRACKER_TOO_OLD",
             Self::KnownBad(error) => error.code(),

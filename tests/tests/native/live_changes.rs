@@ -34,6 +34,7 @@ async fn every_live_call(vm: &MicroVm, bench: &Bench, tap: &Tap) -> Vec<SmartVmE
         vm.update_network_interface("eth0", NetworkInterfaceUpdate::default()).await,
         vm.add_network_interface(&nic).await,
         vm.remove_network_interface("eth0").await,
+        vm.set_firewall("eth0", None).await.map(drop),
         vm.update_balloon(1).await,
         vm.update_balloon_statistics(2).await,
         vm.start_balloon_hinting(None).await,
@@ -55,7 +56,7 @@ async fn live_changes_need_a_guest_that_was_started() {
             vm.kill().await.unwrap();
         }
         let refused = every_live_call(&vm, &bench, &tap).await;
-        assert_eq!(refused.len(), 14, "{refused:?}");
+        assert_eq!(refused.len(), 15, "{refused:?}");
         for error in refused {
             assert_eq!(error.code(), "INVALID_STATE");
             let text = error.to_string();

@@ -5,8 +5,13 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use smartvm::NetworkInterfaceConfig;
+use smartvm_network::policy::FirewallConfig;
+use smartvm_network::{Network, NetworkReport};
 use smartvm_testkit::tiny_guest::TinyGuest;
 use smartvm_testkit::{NetNamespace, TestHome, eventually, fixtures};
+
+use crate::support::Bench;
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -124,6 +129,69 @@ fn a_vm_gets_a_tap_of_its_own_that_only_its_jail_may_open_and_it_goes_with_the_v
     assert_eq!(removed["interfaces"], serde_json::json!([]));
     end(&mut child);
     host.assert_clean();
+}
+
+#[test]
+fn the_firewall_of_a_vm_that_runs_is_changed_by_its_handle() {
+    let namespace = NetNamespace::new();
+    // For good: what this test starts is to be there as well.
+    namespace.enter();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let home = TestHome::new();
+    let state_dir = home.path().join("net");
+    runtime.block_on(async {
+        let bench = Bench::with(|options| options.network_state_dir.clone_from(&state_dir));
+        let firewall = |text: &str| -> FirewallConfig {
+            serde_json::from_str(&format!(r#"{{"egress":{text}}}"#)).unwrap()
+        };
+        let mut config = bench.config(&TinyGuest::halts());
+        let device = |id: &str| NetworkInterfaceConfig {
+            iface_id: id.to_owned(),
+            ..NetworkInterfaceConfig::default()
+        };
+        config.network_interfaces = vec![device("eth0"), device("eth1")];
+        config.network_interfaces[0].firewall = Some(firewall(r#"{"defaultAction":"deny"}"#));
+        let vm = bench.smartvm.create_vm(&config).unwrap();
+        let policies = || {
+            let reports = NetworkReport::all(&state_dir).unwrap();
+            let [report] = &reports[..] else { panic!("one network") };
+            assert!(report.rules_in_force, "{:?}", report.rules_problem);
+            ["eth0", "eth1"].map(|iface| {
+                let guest = report.guests.iter().find(|guest| guest.iface == iface).unwrap();
+                report.policies(guest).unwrap().own.map(|rules| rules.len())
+            })
+        };
+        let wide = firewall(r#"{"rules":[{"action":"deny","to":"10.0.0.0/8"}]}"#);
+        let refused = vm.set_firewall("eth0", Some(&wide)).await.unwrap_err();
+        assert_eq!(refused.code(), "INVALID_STATE");
+        vm.start().await.unwrap();
+        assert_eq!(policies(), [Some(1), None]);
+        assert_eq!(vm.set_firewall("eth0", Some(&wide)).await.unwrap(), 0);
+        assert_eq!(vm.set_firewall("eth1", Some(&wide)).await.unwrap(), 0);
+        assert_eq!(policies(), [Some(2), Some(2)]);
+        vm.pause().await.unwrap();
+        assert_eq!(vm.set_firewall("eth0", None).await.unwrap(), 0);
+        assert_eq!(policies(), [None, Some(2)]);
+        let refused = vm.set_firewall("eth2", None).await.unwrap_err();
+        assert_eq!(refused.code(), "NO_SUCH_DEVICE");
+        let wrong = firewall(r#"{"rules":[{"action":"deny","to":"nowhere"}]}"#);
+        let refused = vm.set_firewall("eth0", Some(&wrong)).await.unwrap_err();
+        assert_eq!(refused.code(), "INVALID_FIREWALL_CONFIG");
+        // Somebody removed the interface behind our back.
+        let record = &NetworkReport::all(&state_dir).unwrap()[0];
+        for guest in &record.guests {
+            Network::remove_interface(&state_dir, &record.network.bridge, &guest.tap).unwrap();
+        }
+        let refused = vm.set_firewall("eth0", None).await.unwrap_err();
+        assert_eq!(refused.code(), "NO_SUCH_INTERFACE");
+        assert!(refused.to_string().contains("eth0"), "{refused}");
+        vm.cleanup().await.unwrap();
+    });
+    // The network goes with the last that knows its manager: the VM's task.
+    drop(runtime);
+    let links = namespace.ip("-br link");
+    assert!(links.starts_with("lo ") && links.lines().count() == 1, "{links}");
+    assert_eq!(namespace.command("nft list ruleset"), "");
 }
 
 #[test]

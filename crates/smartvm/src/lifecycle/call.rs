@@ -45,6 +45,8 @@ pub enum LiveCall {
     AddNetworkInterface,
     /// Unplug a network device.
     RemoveNetworkInterface,
+    /// Let the guest connect to other places.
+    SetFirewall,
     /// Take another amount of memory from the guest.
     UpdateBalloon,
     /// Have the guest report on its memory at other times.
@@ -76,7 +78,7 @@ impl Call {
 
 impl LiveCall {
     /// Every live call.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::UpdateDrive,
         Self::AddDrive,
         Self::RemoveDrive,
@@ -86,6 +88,7 @@ impl LiveCall {
         Self::UpdateNetworkInterface,
         Self::AddNetworkInterface,
         Self::RemoveNetworkInterface,
+        Self::SetFirewall,
         Self::UpdateBalloon,
         Self::UpdateBalloonStatistics,
         Self::StartBalloonHinting,
@@ -108,6 +111,7 @@ impl LiveCall {
             Self::UpdateNetworkInterface => "update a network interface",
             Self::AddNetworkInterface => "plug in a network interface",
             Self::RemoveNetworkInterface => "unplug a network interface",
+            Self::SetFirewall => "set the firewall",
             Self::UpdateBalloon => "update the balloon",
             Self::UpdateBalloonStatistics => "update the balloon's statistics",
             Self::StartBalloonHinting => "start the hinting",

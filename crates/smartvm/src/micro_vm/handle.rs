@@ -260,6 +260,11 @@ impl MicroVm {
         Arc::ptr_eq(&self.setup, setup)
     }
 
+    /// The manager's options.
+    pub(super) fn options(&self) -> &SmartVmOptions {
+        &self.setup.options
+    }
+
     /// Whether writable drives are private copies when their configuration says nothing.
     pub(super) fn stages(&self) -> bool {
         self.setup.options.ephemeral_writable_drives

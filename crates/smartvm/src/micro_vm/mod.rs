@@ -13,6 +13,7 @@ mod device_updates;
 mod devices;
 mod driver;
 mod files;
+mod firewall;
 mod handle;
 mod images;
 mod known_drive;
