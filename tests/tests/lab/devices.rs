@@ -211,7 +211,8 @@ async fn drives(guest: &mut Guest, lab: &Lab) {
     const THROTTLED: &str = "block_data.rate_limiter_throttled_events";
     let throttled = guest.vm.flush_metrics().await.unwrap().get(THROTTLED);
     assert_eq!(throttled, Some(0));
-    let bucket = TokenBucketConfig { size: 256 << 10, refill_time: 100, one_time_burst: None };
+    // Half a MiB a second, which a guest reads faster on any machine.
+    let bucket = TokenBucketConfig { size: 256 << 10, refill_time: 500, one_time_burst: None };
     let limits = RateLimiterConfig { bandwidth: Some(bucket), ops: None };
     let update = DriveUpdate { rate_limiter: Some(limits), ..DriveUpdate::default() };
     guest.vm.update_drive("data", update).await.unwrap();
