@@ -13,7 +13,7 @@ use super::nextest;
 use super::tally::Tally;
 use crate::lab::{self, LabSize};
 use crate::run::{self, Run};
-use crate::{doctor, say, workspace};
+use crate::{doctor, environment, say, workspace};
 
 const SELECTION: [&str; 4] = ["--package", "smartvm-tests", "--test", "lab"];
 /// What nextest starts tests with. The lab emulates an x86_64 only.
@@ -38,6 +38,8 @@ pub(super) fn perform(fixtures: &TestFixtures) -> anyhow::Result<Tally> {
     let in_memory = in_memory(&argv[0], &metadata.tests, &variables);
     // What runs there may write to memory only.
     variables.push(("TMPDIR", "/dev/shm".into()));
+    // Each wrong guess where a program is costs the lab some milliseconds, and tests start hundreds of them.
+    variables.push(("PATH", system_first()?));
     // For libraries that no test of ours has, nextest sets a path on which every program that is started
     // looks for its own first: in the lab, `ip` takes four times as long with it.
     variables.push((RUNNER, "env -u LD_LIBRARY_PATH".into()));
@@ -47,6 +49,15 @@ pub(super) fn perform(fixtures: &TestFixtures) -> anyhow::Result<Tally> {
     let ran = lab::command(&argv, &variables, &in_memory, &size)?;
     let how = format!("exited with code {}", ran.code);
     nextest::judge(&ran.output, ran.code == 0, &how)
+}
+
+/// `PATH` with the directories of the programs that tests start in front.
+fn system_first() -> anyhow::Result<OsString> {
+    let given = environment::variable("PATH").unwrap_or_default();
+    let system = ["/usr/bin", "/usr/sbin"].map(PathBuf::from);
+    let others = std::env::split_paths(&given).filter(|dir| !system.contains(dir));
+    let dirs: Vec<_> = system.iter().cloned().chain(others).collect();
+    std::env::join_paths(dirs).context("put directories on PATH")
 }
 
 /// What each test reads: programs, and files of fixtures. A directory, as that of kernels, is none.
