@@ -81,17 +81,21 @@ pub(crate) fn lab(args: &LabArgs) -> anyhow::Result<ExitCode> {
     if args.shell {
         return shell(&args.size);
     }
-    let ran = command(&args.command, &[], &args.size)?;
+    let ran = command(&args.command, &[], &[], &args.size)?;
     Ok(ExitCode::from(ran.code))
 }
 
 /// Runs a command in a fresh lab, with its output on ours as it comes.
+///
+/// The lab reads this machine's files through its emulated processor, and keeps nothing of them. Those
+/// of `in_memory` it reads once; the command finds copies in their places.
 ///
 /// # Errors
 /// The lab did not come up, or ended before the command did. A command that fails is no error.
 pub(crate) fn command(
     argv: &[OsString],
     variables: &[(&str, OsString)],
+    in_memory: &[PathBuf],
     size: &LabSize,
 ) -> anyhow::Result<LabRun> {
     let machine = Machine::prepare(size)?;
@@ -105,7 +109,8 @@ pub(crate) fn command(
     env.push(("SMARTVM_LAB_RESULTS".to_owned(), results_dir()?.display().to_string()));
     let directory = std::env::current_dir().context("find the current directory")?;
     let argv = argv.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    Request { argv, env, directory }.write(&run_dir.path)?;
+    let in_memory = in_memory.to_vec();
+    Request { argv, env, directory, in_memory }.write(&run_dir.path)?;
 
     let began = Instant::now();
     let mut command = machine.command(&run_dir.path, true)?;

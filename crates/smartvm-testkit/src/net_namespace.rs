@@ -1,9 +1,10 @@
 //! A network namespace for a test.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::process::{Child, Command, Output, abort};
+use std::process::{Child, Command, Output, Stdio, abort};
 use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
@@ -93,6 +94,26 @@ impl NetNamespace {
         self.command(&format!("ip {words}"))
     }
 
+    /// Runs one `ip` for all of these commands, which takes as long as a single one.
+    ///
+    /// # Panics
+    /// When one of them fails; those after it are not run.
+    #[track_caller]
+    pub fn ip_batch(&self, commands: &[impl AsRef<str>]) -> String {
+        let lines = commands.iter().map(|line| format!("{}\n", line.as_ref())).collect::<String>();
+        let mut command = Command::new("ip");
+        command.args(["-batch", "-"]).stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.run(move || command.spawn()).expect("a test host has `ip`");
+        let mut stdin = child.stdin.take().expect("it was piped");
+        // One that ends early says why below.
+        let _ = stdin.write_all(lines.as_bytes());
+        drop(stdin);
+        let done = child.wait_with_output().expect("a child can be waited for");
+        assert!(done.status.success(), "{lines}{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
     /// Runs a program with these words in it, and returns what it prints.
     ///
     /// # Panics
@@ -125,10 +146,7 @@ impl NetNamespace {
     /// When the host does not let us.
     #[track_caller]
     pub fn adopt(&self, link: &str) {
-        let pid = rustix::process::getpid().as_raw_nonzero();
-        let fd = std::os::fd::AsRawFd::as_raw_fd(&self.fd);
-        let path = format!("/proc/{pid}/fd/{fd}");
-        let done = Command::new("ip").args(["link", "set", link, "netns", &path]).output();
+        let done = Command::new("ip").args(["link", "set", link, "netns", &self.path()]).output();
         let done = done.expect("a test host has the command `ip`");
         assert!(done.status.success(), "{link}: {}", String::from_utf8_lossy(&done.stderr));
     }
@@ -139,14 +157,18 @@ impl NetNamespace {
     /// When the host does not let us.
     #[track_caller]
     pub fn connect(&self, link: &str, other: &Self, other_link: &str) {
-        self.run(|| {
-            let add = ["link", "add", link, "type", "veth", "peer", "name", other_link];
-            let done = Command::new("ip").args(add).output().expect("a test host has `ip`");
-            assert!(done.status.success(), "{link}: {}", String::from_utf8_lossy(&done.stderr));
-            other.adopt(other_link);
-        });
-        self.ip(&format!("link set {link} up"));
+        let path = other.path();
+        self.ip_batch(&[
+            format!("link add {link} type veth peer name {other_link} netns {path}"),
+            format!("link set {link} up"),
+        ]);
         other.ip(&format!("link set {other_link} up"));
+    }
+
+    /// A path by which `ip` finds it, as long as this value is there.
+    fn path(&self) -> String {
+        let pid = rustix::process::getpid().as_raw_nonzero();
+        format!("/proc/{pid}/fd/{}", self.fd.as_raw_fd())
     }
 }
 

@@ -1,11 +1,12 @@
 //! The half of `lab` that runs in the emulated host.
 
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 use std::time::Instant;
 
 use anyhow::Context;
+use rustix::mount::mount_bind;
 
 use super::request::{Outcome, Request};
 use crate::run::Run;
@@ -16,6 +17,9 @@ pub(crate) struct LabInsideArgs {
     /// The run's directory
     run_dir: PathBuf,
 }
+
+/// Where copies of files are. Everything in `/run` is in the lab's memory.
+const COPIES: &str = "/run/smartvm-lab";
 
 /// Loads the modules that tests need, runs the command and writes down how it ended.
 pub(crate) fn lab_inside(args: &LabInsideArgs) -> anyhow::Result<ExitCode> {
@@ -38,10 +42,22 @@ fn perform(request: &Request) -> anyhow::Result<u8> {
     }
     // From here on the kernel's messages go to the console, which an error shows.
     Run::new("dmesg").args(["--console-level", "debug"]).quietly()?;
+    take_into_memory(&request.in_memory)?;
     let (program, args) = request.argv.split_first().context("find a command in the request")?;
     let mut command = Run::new(program).args(args).dir(&request.directory).into_command();
     command.env_clear().envs(request.env.iter().map(|(name, value)| (name, value)));
     Ok(code_of(command.status().with_context(|| format!("start `{program}` in the lab"))?))
+}
+
+/// Puts a copy in the place of each of these files.
+fn take_into_memory(files: &[PathBuf]) -> anyhow::Result<()> {
+    fs_err::create_dir_all(COPIES)?;
+    for (number, file) in files.iter().enumerate() {
+        let copy = Path::new(COPIES).join(number.to_string());
+        fs_err::copy(file, &copy)?;
+        mount_bind(&copy, file).with_context(|| format!("put a copy on {}", file.display()))?;
+    }
+    Ok(())
 }
 
 /// The exit code by which a shell would tell this.

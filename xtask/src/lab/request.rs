@@ -15,6 +15,8 @@ pub(super) struct Request {
     pub(super) argv: Vec<String>,
     pub(super) env: Vec<(String, String)>,
     pub(super) directory: PathBuf,
+    /// Files that are read again and again.
+    pub(super) in_memory: Vec<PathBuf>,
 }
 
 /// How that went.

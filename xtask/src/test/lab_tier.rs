@@ -6,15 +6,18 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use serde_json::Value;
 
 use super::TestFixtures;
 use super::nextest;
 use super::tally::Tally;
 use crate::lab::{self, LabSize};
 use crate::run::{self, Run};
-use crate::{doctor, say, workspace};
+use crate::{doctor, environment, say, workspace};
 
 const SELECTION: [&str; 4] = ["--package", "smartvm-tests", "--test", "lab"];
+/// What nextest starts tests with. The lab emulates an x86_64 only.
+const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
 /// Minutes for all of them.
 const DEADLINE: u64 = 70;
 
@@ -32,18 +35,44 @@ pub(super) fn perform(fixtures: &TestFixtures) -> anyhow::Result<Tally> {
     argv.extend(["--binaries-metadata".into(), metadata.binaries.into()]);
     argv.extend(["--cargo-metadata".into(), metadata.cargo.into()]);
     argv.extend(nextest::OPTIONS.map(OsString::from));
+    let in_memory = in_memory(&argv[0], &metadata.tests, &variables);
     // What runs there may write to memory only.
     variables.push(("TMPDIR", "/dev/shm".into()));
-    let ran =
-        lab::command(&argv, &variables, &LabSize { deadline: DEADLINE, ..LabSize::default() })?;
+    // Each wrong guess where a program is costs the lab some milliseconds, and tests start hundreds of them.
+    variables.push(("PATH", system_first()?));
+    // For libraries that no test of ours has, nextest sets a path on which every program that is started
+    // looks for its own first: in the lab, `ip` takes four times as long with it.
+    variables.push((RUNNER, "env -u LD_LIBRARY_PATH".into()));
+    // Nextest starts each test by way of another process of itself, to be stopped by Ctrl-Z at any moment.
+    variables.push(("NEXTEST_DOUBLE_SPAWN", "0".into()));
+    let size = LabSize { deadline: DEADLINE, ..LabSize::default() };
+    let ran = lab::command(&argv, &variables, &in_memory, &size)?;
     let how = format!("exited with code {}", ran.code);
     nextest::judge(&ran.output, ran.code == 0, &how)
+}
+
+/// `PATH` with the directories of the programs that tests start in front.
+fn system_first() -> anyhow::Result<OsString> {
+    let given = environment::variable("PATH").unwrap_or_default();
+    let system = ["/usr/bin", "/usr/sbin"].map(PathBuf::from);
+    let others = std::env::split_paths(&given).filter(|dir| !system.contains(dir));
+    let dirs: Vec<_> = system.iter().cloned().chain(others).collect();
+    std::env::join_paths(dirs).context("put directories on PATH")
+}
+
+/// What each test reads: programs, and files of fixtures. A directory, as that of kernels, is none.
+fn in_memory(nextest: &OsString, tests: &[PathBuf], fixtures: &[(&str, OsString)]) -> Vec<PathBuf> {
+    let fixtures = fixtures.iter().map(|(_, value)| PathBuf::from(value));
+    let all = tests.iter().cloned().chain([nextest.into()]).chain(fixtures);
+    all.filter(|file| file.is_file()).collect()
 }
 
 /// What nextest needs to know to run tests without cargo.
 struct Metadata {
     binaries: PathBuf,
     cargo: PathBuf,
+    /// The programs that the tests are.
+    tests: Vec<PathBuf>,
 }
 
 impl Metadata {
@@ -56,11 +85,33 @@ impl Metadata {
             .args(["nextest", "list", "--list-type", "binaries-only", "--message-format", "json"])
             .args(SELECTION)
             .read()?;
+        let tests = programs_of(&list)?;
         fs_err::write(&binaries, list)?;
         let metadata = Run::new(workspace::cargo())
             .args(["metadata", "--format-version", "1", "--locked"])
             .read()?;
         fs_err::write(&cargo, metadata)?;
-        Ok(Self { binaries, cargo })
+        Ok(Self { binaries, cargo, tests })
+    }
+}
+
+/// The programs in a list of nextest.
+fn programs_of(list: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let list: Value = serde_json::from_str(list).context("read nextest's list of tests")?;
+    let binaries = list["rust-binaries"].as_object().context("find tests in nextest's list")?;
+    let path = |binary: &Value| binary["binary-path"].as_str().map(PathBuf::from);
+    binaries.values().map(path).collect::<Option<_>>().context("find programs in nextest's list")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_programs_of_tests_are_found() {
+        let list = r#"{"rust-binaries":{"a::b":{"binary-path":"/target/b-1","kind":"test"}}}"#;
+        assert_eq!(programs_of(list).unwrap(), [PathBuf::from("/target/b-1")]);
+        programs_of("{}").unwrap_err();
+        programs_of(r#"{"rust-binaries":{"a::b":{}}}"#).unwrap_err();
     }
 }

@@ -39,13 +39,14 @@ impl World {
     pub(super) fn new() -> Self {
         let world = Self::without_guest();
         let (host, guest) = (&world.host, &world.guest);
-        host.ip("link add svbr0 type bridge");
-        host.ip("link set svbr0 up");
-        host.ip("addr add 172.30.0.1/24 dev svbr0");
         host.connect("port0", guest, "eth0");
-        host.ip("link set port0 master svbr0");
-        guest.ip("addr add 172.30.0.2/24 dev eth0");
-        guest.ip("route add default via 172.30.0.1");
+        host.ip_batch(&[
+            "link add svbr0 type bridge",
+            "link set svbr0 up",
+            "addr add 172.30.0.1/24 dev svbr0",
+            "link set port0 master svbr0",
+        ]);
+        guest.ip_batch(&["addr add 172.30.0.2/24 dev eth0", "route add default via 172.30.0.1"]);
         world
     }
 
@@ -54,24 +55,33 @@ impl World {
         let [host, guest, internet, peer] = std::array::from_fn(|_| NetNamespace::new());
         host.connect("up0", &internet, "net0");
         internet.connect("net1", &peer, "peer0");
-        for (namespace, link, four, six) in [
-            (&host, "up0", "192.0.2.1/24", "2001:db8:1::1/64"),
-            (&internet, "net0", "192.0.2.2/24", "2001:db8:1::2/64"),
-            (&internet, "net1", "203.0.113.1/24", "2001:db8:2::1/64"),
-            (&peer, "peer0", "203.0.113.10/24", "2001:db8:2::10/64"),
-        ] {
-            namespace.ip(&format!("addr add {four} dev {link}"));
-            namespace.ip(&format!("addr add {six} dev {link} nodad"));
-        }
-        for namespace in [&internet, &peer] {
-            namespace.ip(&format!("addr add {WORLD}/32 dev lo"));
-        }
-        host.ip("route add default via 192.0.2.2");
-        host.ip("-6 route add default via 2001:db8:1::2");
-        peer.ip("route add default via 203.0.113.1");
-        peer.ip("-6 route add default via 2001:db8:2::1");
+        let world = format!("addr add {WORLD}/32 dev lo");
+        host.ip_batch(&[
+            "addr add 192.0.2.1/24 dev up0",
+            "addr add 2001:db8:1::1/64 dev up0 nodad",
+            "route add default via 192.0.2.2",
+            "route add ::/0 via 2001:db8:1::2",
+        ]);
+        internet.ip_batch(&[
+            "addr add 192.0.2.2/24 dev net0",
+            "addr add 2001:db8:1::2/64 dev net0 nodad",
+            "addr add 203.0.113.1/24 dev net1",
+            "addr add 2001:db8:2::1/64 dev net1 nodad",
+            &world,
+        ]);
+        peer.ip_batch(&[
+            "addr add 203.0.113.10/24 dev peer0",
+            "addr add 2001:db8:2::10/64 dev peer0 nodad",
+            "route add default via 203.0.113.1",
+            "route add ::/0 via 2001:db8:2::1",
+            &world,
+        ]);
         for namespace in [&host, &internet] {
-            namespace.command("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
+            namespace.run(|| {
+                for setting in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+                    fs_err::write(format!("/proc/sys/net/{setting}"), "1").unwrap();
+                }
+            });
         }
         let answers =
             [Answers::start(&internet, WORLD, "internet"), Answers::start(&peer, WORLD, "peer")];
@@ -136,14 +146,21 @@ impl World {
         assert_eq!(traffic.seen(capture, since), [0; 0], "left in the clear: {what}");
     }
 
-    /// Rules, default routes of all tables, and links, as `ip` prints them.
+    /// Rules and default routes of all tables as `ip` prints them, and the names of links.
     pub(super) fn state(&self) -> String {
-        let routes = self.host.ip("route show table all type unicast");
-        let locks = self.host.ip("route show table all type unreachable");
-        let links = self.host.ip("-br link");
-        let names: Vec<_> =
-            links.lines().filter_map(|line| line.split_whitespace().next()).collect();
-        format!("{}\n{routes}\n{locks}\n{names:?}", self.host.ip("rule"))
+        let rules_and_routes = self.host.ip_batch(&[
+            "rule",
+            "route show table all type unicast",
+            "route show table all type unreachable",
+        ]);
+        let devices =
+            self.host.run(|| fs_err::read_to_string("/proc/thread-self/net/dev").unwrap());
+        // Two lines of headings.
+        let lines = devices.lines().skip(2);
+        let mut names: Vec<_> =
+            lines.filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim()).collect();
+        names.sort_unstable();
+        format!("{rules_and_routes}\n{names:?}")
     }
 
     /// A process that sets up the tunnel and stays, or is ended by kill -9 before step `at`.
