@@ -33,6 +33,7 @@ pub(super) struct Filler {
     /// Faults that could not be served yet.
     waiting: Vec<u64>,
     ahead: ReadAhead,
+    /// At its beginning, what was loaded last.
     content: Vec<u8>,
 }
 
@@ -157,13 +158,18 @@ impl Filler {
         count: usize,
     ) -> io::Result<()> {
         let size = usize::try_from(region.page_size).map_err(io::Error::other)?;
-        self.content.resize(size * count, 0);
-        if self.is_removed(index, page) {
-            self.content.fill(0);
+        // It only grows: to clear what is about to be read takes longer than reading it.
+        if self.content.len() < size * count {
+            self.content.resize(size * count, 0);
+        }
+        let removed = self.is_removed(index, page);
+        let content = &mut self.content[..size * count];
+        if removed {
+            content.fill(0);
             return Ok(());
         }
         let offset = region.offset + page * region.page_size;
-        read_exact_at(self.memory.as_fd(), &mut self.content, offset)
+        read_exact_at(self.memory.as_fd(), content, offset)
     }
 
     /// Puts pages that were loaded, all zeros or none, at `address`.
