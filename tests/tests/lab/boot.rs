@@ -1,7 +1,7 @@
 //! The library with Linux guests.
 
 use smartvm::firecracker::api::InstanceState;
-use smartvm::{EndCause, VmState};
+use smartvm::{EndCause, MachineConfig, VmState};
 use smartvm_testkit::fixtures;
 
 use crate::guest::{DEADLINE, Guest, Lab};
@@ -34,6 +34,17 @@ async fn an_ext4_guest_boots_works_pauses_and_stops_gently() {
     assert_eq!(report.ended_by, "ctrl-alt-del");
     assert_eq!(report.exit.unwrap().code, Some(0));
     assert_eq!(guest.vm.state(), VmState::Stopped);
+    guest.vm.cleanup().await.unwrap();
+}
+
+/// Short, and the only one with two: in an emulated host more of such guests stand still.
+#[tokio::test]
+async fn a_guest_has_as_many_processors_as_it_is_given() {
+    let lab = Lab::new();
+    let mut config = lab.config(fixtures::rootfs_squashfs(), true);
+    config.machine_config = MachineConfig::new(2, 256);
+    let mut guest = lab.boot_config(&config).await;
+    assert_eq!(guest.run("nproc").await, "2");
     guest.vm.cleanup().await.unwrap();
 }
 
