@@ -77,7 +77,7 @@ fn measure(kind: &str, egress: &EgressPolicy) -> anyhow::Result<()> {
         "",
         put.percentile_ms(50),
         put.percentile_ms(95),
-        w = 11 - kind.len(),
+        w = 9 - kind.len(),
     );
     println!("  one by one with `nft -f`        p50 {:.1} ms", peer.percentile_ms(50));
     println!("  in the place of as many         p50 {:.1} ms", anew.percentile_ms(50));

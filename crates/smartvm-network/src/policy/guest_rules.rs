@@ -1,4 +1,5 @@
-//! What a guest adds to the rules of its network: elements of sets, never rules.
+//! What a guest adds to the rules of its network: elements of sets; and with a policy of its own a chain, which
+//! guests with the same one share.
 
 use std::net::Ipv4Addr;
 

@@ -1,10 +1,11 @@
 //! Where a running guest may connect to.
 
 use smartvm_network::policy::{EgressPolicy, FirewallConfig};
-use smartvm_network::{ChangePolicyError, Network, names};
+use smartvm_network::{ChangePolicyError, Network};
 
 use super::handle::MicroVm;
 use crate::lifecycle::{Call, LiveCall, admit};
+use crate::network::InterfaceRecord;
 use crate::smart_vm_error::SmartVmError;
 
 impl MicroVm {
@@ -39,15 +40,14 @@ impl MicroVm {
         iface: &str,
         policy: Option<EgressPolicy>,
     ) -> Result<usize, SmartVmError> {
-        let options = self.options();
-        let (bridge, scope) = (&options.bridge_name, self.runtime_dir());
-        let tap = names::tap(bridge, &scope.to_string_lossy(), self.id().as_str(), iface);
+        let InterfaceRecord { state_dir, network: bridge, tap } =
+            InterfaceRecord::new(self.options(), &self.runtime_dir(), self.id(), iface);
         let failed = |source: ChangePolicyError| SmartVmError::SetFirewall {
             id: self.id().clone(),
             iface: iface.to_owned(),
             source: Box::new(source),
         };
-        let network = Network::existing(&options.network_state_dir, bridge)?;
+        let network = Network::existing(&state_dir, &bridge)?;
         let gone = || ChangePolicyError::NoGuest { network: bridge.clone(), tap: tap.clone() };
         let network = network.ok_or_else(|| failed(gone()))?;
         network.set_guest_policy(&tap, policy).map_err(failed)

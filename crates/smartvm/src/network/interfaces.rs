@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smartvm_firecracker::api::NetworkInterface;
 use smartvm_network::policy::FirewallConfig;
-use smartvm_network::{AttachGuest, Attachment, names};
+use smartvm_network::{AttachGuest, Attachment};
 
 use super::interface_record::InterfaceRecord;
 use super::manager_network::{ManagerNetwork, resolvers};
@@ -61,11 +61,8 @@ impl Plan {
                 published: config.published_ports.iter().filter_map(|it| it.parse().ok()).collect(),
             })
             .collect();
-        let record = |guest: &AttachGuest| InterfaceRecord {
-            state_dir: options.network_state_dir.clone(),
-            network: options.bridge_name.clone(),
-            tap: names::tap(&options.bridge_name, &guest.scope, &guest.vm, &guest.iface),
-        };
+        let record =
+            |guest: &AttachGuest| InterfaceRecord::new(options, vm_dir, spec.id(), &guest.iface);
         let records = guests.iter().map(record).collect();
         let (network, options) = (Arc::clone(network), Arc::clone(options));
         (!guests.is_empty()).then_some(Self { guests, records, network, options })
