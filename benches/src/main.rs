@@ -1,6 +1,6 @@
 //! Benchmarks: what we promise, beside the same work done by hand.
 //!
-//! `cargo xtask bench api images start jail memory network snapshot` runs them with the real Firecracker. Every figure
+//! `cargo xtask bench api images start jail memory network parallel snapshot` runs them with the real Firecracker. Every figure
 //! is a ratio within one run, its two sides measured alternately, because machines are noisy.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -11,6 +11,7 @@ mod images;
 mod jail;
 mod memory;
 mod network;
+mod parallel;
 mod sample;
 mod seed_way;
 mod setup;
@@ -27,7 +28,9 @@ fn main() -> anyhow::Result<()> {
         return images::serve(file.as_ref());
     }
     if names.is_empty() {
-        bail!("name what to measure: api, images, start, jail, memory, network, snapshot");
+        bail!(
+            "name what to measure: api, images, start, jail, memory, network, parallel, snapshot"
+        );
     }
     for name in names {
         match name.as_str() {
@@ -38,8 +41,9 @@ fn main() -> anyhow::Result<()> {
             "jail" => jail::run()?,
             "memory" => memory::run()?,
             "network" => network::run()?,
+            "parallel" => parallel::run()?,
             other => bail!(
-                "no benchmark {other}; there are: api, images, start, jail, memory, network, snapshot"
+                "no benchmark {other}; there are: api, images, start, jail, memory, network, parallel, snapshot"
             ),
         }
     }

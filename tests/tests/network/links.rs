@@ -1,5 +1,9 @@
 //! Bridges and TAPs.
 
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use smartvm_network::link::{BridgePort, LinkKind, Links, make_tap};
 use smartvm_network::{InterfaceName, names};
 use smartvm_testkit::NetNamespace;
@@ -75,6 +79,39 @@ fn a_tap_belongs_to_its_user_its_group_and_its_owner() {
     for part in [&*mac, "isolated on", "user 70001", "group 70002", "vnet_hdr on", "persist on"] {
         assert!(details.contains(part), "{part}: {details}");
     }
+}
+
+/// Whether a child that this process started now would be given a copy of a TAP's descriptor.
+fn a_child_would_have_a_tap() -> bool {
+    fs_err::read_dir("/proc/self/fd").unwrap().flatten().any(|entry| {
+        // A descriptor of another thread may have been closed meanwhile.
+        let target = fs_err::read_link(entry.path());
+        target.is_ok_and(|target| target == Path::new("/dev/net/tun"))
+    })
+}
+
+#[test]
+fn no_child_that_is_started_while_a_tap_is_made_has_its_descriptor() {
+    let host = NetNamespace::new();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut seen = 0;
+            while !done.load(Ordering::Relaxed) {
+                seen += u32::from(a_child_would_have_a_tap());
+            }
+            seen
+        });
+        host.run(|| {
+            let mut links = Links::open().unwrap();
+            for _ in 0..200 {
+                make_tap(&name("svtap0"), 0, 0).unwrap();
+                links.remove(&name("svtap0")).unwrap();
+            }
+        });
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(watching.join().unwrap(), 0);
+    });
 }
 
 #[test]

@@ -1,7 +1,13 @@
 //! Making a TAP.
+//!
+//! A TAP has one queue, and whoever has it open keeps all others from opening it. A child that this
+//! process starts meanwhile has a copy of every descriptor until it has become its program, on a busy
+//! host for longer than a Firecracker takes to open its TAP (`EBUSY`). So a TAP is made by a thread
+//! that has a table of descriptors of its own, which no child is ever given a copy of.
 
 use std::io;
 use std::os::fd::AsRawFd;
+use std::thread;
 
 use crate::InterfaceName;
 
@@ -48,11 +54,25 @@ impl MakeTapError {
 /// else but root. It stays until it is removed. That one of that name exists is an error.
 ///
 /// A process killed within leaves nothing: the device goes with the descriptor until the last step.
+/// When this returns nobody has the device open, whatever programs are started meanwhile.
 ///
 /// # Errors
 /// When the kernel refuses a step.
 pub fn make_tap(name: &InterfaceName, owner: u32, group: u32) -> Result<(), MakeTapError> {
+    let made = thread::scope(|scope| {
+        let builder = thread::Builder::new().name("smartvm-tap".to_owned());
+        let making = builder.spawn_scoped(scope, || make_apart(name, owner, group))?;
+        making.join().map_err(|_| io::Error::other("it panicked"))
+    });
+    made.unwrap_or_else(|source| {
+        Err(MakeTapError { step: "start a thread that makes", name: name.clone(), source })
+    })
+}
+
+/// Makes it, on a thread that does nothing else.
+fn make_apart(name: &InterfaceName, owner: u32, group: u32) -> Result<(), MakeTapError> {
     let failed = |step| move |source| MakeTapError { step, name: name.clone(), source };
+    leave_descriptors().map_err(failed("keep to one thread the descriptor of"))?;
     let tun = rustix::fs::open(
         "/dev/net/tun",
         rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC,
@@ -64,6 +84,18 @@ pub fn make_tap(name: &InterfaceName, owner: u32, group: u32) -> Result<(), Make
     set(TUNSETOWNER, owner).map_err(failed("set the owner of"))?;
     set(TUNSETGROUP, group).map_err(failed("set the group of"))?;
     set(TUNSETPERSIST, 1).map_err(failed("keep"))
+}
+
+/// Gives the calling thread a table of descriptors of its own, with no copies of this process' but the
+/// standard streams: a copy of a lock's or a pipe's would keep it taken or open.
+#[expect(unsafe_code, reason = "a system call that rustix has no wrapper for")]
+fn leave_descriptors() -> io::Result<()> {
+    const FIRST_OTHER: libc::c_int = 3;
+    let (last, flags) = (libc::c_uint::MAX, libc::CLOSE_RANGE_UNSHARE);
+    // SAFETY: the call takes numbers only. It closes descriptors of the new table alone, and nothing
+    // that runs on this thread was given one of them.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, FIRST_OTHER, last, flags) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 #[expect(unsafe_code, reason = "a system call that rustix has no wrapper for")]
