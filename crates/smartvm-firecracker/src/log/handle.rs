@@ -10,8 +10,9 @@ const KEPT: usize = 64 * 1024;
 
 /// The end of one Firecracker's log. Clones are the same log. It outlives the process.
 ///
-/// The last lines are kept, some 64 KiB. All of them go to `tracing` as they come, with the target
-/// `smartvm::firecracker` and Firecracker's own level.
+/// The last lines are kept, some 64 KiB. They go to `tracing` as they come, with the target
+/// `smartvm::firecracker` and Firecracker's own level, unless they come too fast: more than 16 KiB a
+/// second for long. What is left out then is counted, and told there.
 #[derive(Debug, Clone)]
 pub struct FirecrackerLog {
     kept: Arc<Mutex<KeptLines>>,

@@ -5,9 +5,10 @@
 //!
 //! * `line` takes a line apart,
 //! * `kept` is the end of the log in memory, and `handle` how others see it,
-//! * `relay` passes lines on to `tracing`,
+//! * `relay` passes lines on to `tracing`, within an `allowance`,
 //! * `pipe` and `pump` carry the lines from Firecracker to all of these.
 
+mod allowance;
 mod handle;
 mod kept;
 mod line;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{FirecrackerLog, LogFile, LogLine, LogPipe};
 use crate::console::{Output, OutputWriter};
-use crate::log::relay::relay;
+use crate::log::relay::Relay;
 use crate::stream::{FIFO_CAPACITY, FifoReader, FileSink, Lines};
 
 /// The longest line that is read, in bytes. A request's body is at most 50 KiB.
@@ -62,7 +62,7 @@ pub(crate) fn start(sources: LogSources) -> io::Result<(LogPump, FirecrackerLog,
     let log = FirecrackerLog::new();
     let (text, output) = Output::new(sources.capacity);
     let state = State {
-        id: sources.id,
+        relay: Relay::new(sources.id),
         log: log.clone(),
         text,
         show_level: file.as_ref().is_some_and(|file| file.show_level),
@@ -128,6 +128,7 @@ async fn pump(
         };
         drop(timeout(DRAIN_PATIENCE, draining).await);
     }
+    state.relay.finish();
 }
 
 async fn next(reader: Option<&FifoReader>) -> io::Result<Vec<u8>> {
@@ -138,7 +139,7 @@ async fn next(reader: Option<&FifoReader>) -> io::Result<Vec<u8>> {
 }
 
 struct State {
-    id: String,
+    relay: Relay,
     log: FirecrackerLog,
     text: OutputWriter,
     file: Option<FileSink>,
@@ -153,7 +154,7 @@ impl State {
         let mut take = |line: &[u8]| {
             let line = LogLine::parse(line);
             self.text.write(format!("{line}\n").as_bytes());
-            relay(&self.id, &line);
+            self.relay.pass_on(&line);
             if self.file.is_some() {
                 let line =
                     if self.show_level { line.clone() } else { line.clone().without_level() };

@@ -88,3 +88,51 @@ async fn a_flood_costs_bounded_memory_and_disk() {
     }
     assert!(fs_err::read_to_string(&path).unwrap().ends_with("019999\n"));
 }
+
+/// What was emitted on this thread.
+#[derive(Clone, Default)]
+struct Emitted(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Write for Emitted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_flood_is_passed_on_in_part_and_the_rest_is_counted_and_told() {
+    let emitted = Emitted::default();
+    let writer = emitted.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _listening = tracing::subscriber::set_default(subscriber);
+    let dir = tempfile::tempdir().unwrap();
+    let bench = start_in(dir.path(), None);
+    let mut fifo = bench.fifo;
+    let lines = 50_000;
+    tokio::task::spawn_blocking(move || {
+        for number in 0..lines {
+            writeln!(fifo, "2026-11-23T23:24:43.7 [vm:main:TRACE] quiet {number}").unwrap();
+            writeln!(fifo, "2026-11-23T23:24:43.7 [vm:main:WARN] loud {number}").unwrap();
+        }
+    })
+    .await
+    .unwrap();
+    bench.pump.finish().await;
+    let emitted = String::from_utf8(emitted.0.lock().unwrap().clone()).unwrap();
+    let passed = emitted.lines().filter(|line| line.contains("loud")).count();
+    let left_out: usize = emitted
+        .lines()
+        .filter_map(|line| {
+            line.split_once("left_out=")?.1.split_whitespace().next()?.parse::<usize>().ok()
+        })
+        .sum();
+    assert_eq!(passed + left_out, lines, "each line is there or counted");
+    assert!(passed > 100 && passed < lines / 2, "{passed}");
+    assert!(emitted.contains("grows too fast") && !emitted.contains("quiet"), "{emitted}");
+}
