@@ -31,9 +31,9 @@ pub use config::{
 };
 pub use home::{ClaimError, FindVmError, FoundVm, RuntimeDirError, SweepReport, UnsafeDirectory};
 pub use jail::{
-    CgroupConfig, CgroupError, ChrootBaseError, Confinement, IoLimit, JailConfig, JailMode,
-    JailerVersionError, MakeJailError, NotJailed, PlanJailError, ResourceLimitsConfig, UidRange,
-    UidRangeError,
+    AppliedLimits, CgroupConfig, CgroupError, ChrootBaseError, Confinement, IoLimit, JailConfig,
+    JailMode, JailerVersionError, MakeJailError, NotJailed, PlanJailError, ResourceLimitsConfig,
+    UidRange, UidRangeError,
 };
 pub use lifecycle::{Call, InvalidState, LiveCall, VmState};
 pub use manager::{CleanupFailed, SmartVm};

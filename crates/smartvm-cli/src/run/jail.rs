@@ -57,7 +57,7 @@ impl JailArgs {
     }
 }
 
-/// Says plainly that a guest is not jailed.
+/// Says plainly that a guest is not jailed, or not limited.
 pub(super) fn tell(confinement: Option<&Confinement>, printer: Printer) {
     match confinement {
         Some(Confinement::NotJailed { reason: NotJailed::NotRoot }) => {
@@ -65,6 +65,11 @@ pub(super) fn tell(confinement: Option<&Confinement>, printer: Printer) {
         }
         Some(Confinement::NotJailed { reason: NotJailed::TurnedOff }) => {
             printer.status("the VM is not jailed, as was asked");
+        }
+        Some(Confinement::Jailed { limits, .. }) if !limits.missing.is_empty() => {
+            let reason = limits.reason.as_deref().unwrap_or("the host cannot do it");
+            let missing = limits.missing.join(", ");
+            printer.status(&format!("nothing limits what the VM uses of {missing}: {reason}"));
         }
         _ => {}
     }

@@ -9,8 +9,10 @@
 //! | `startedAtUnixMs` | when the command began |
 //! | `states` | every state the VM was in: `[{"state":"running","atMs":31.2},…]` |
 //! | `startMs`, `startSteps` | what the start took: `[{"step":"…","ms":1.5},…]`; null, empty |
-//! | `confinement` | `{"kind":"jailed","uid":…,"gid":…,"root":"…","cgroup":null}` or
-//! `{"kind":"notJailed","reason":"not-root"}`; null before the start |
+//! | `confinement` | `{"kind":"jailed","uid":…,"gid":…,"root":"…","cgroup":null,"limits":…}` or
+//! `{"kind":"notJailed","reason":"not-root"}`; null before the start. `limits` is
+//! `{"inForce":{"cpuMaxPercent":200,…},"missing":["cpu",…],"reason":"…"}`: what is in force, with the keys
+//! of `jail.cgroup`, and what the host cannot limit |
 //! | `stop` | `{"endedBy":"ctrl-alt-del","ms":812.0}` when it was stopped, else null |
 //! | `end` | `{"cause":"guest-ended","exitCode":0,"signal":null,"meaning":"…"}` or null |
 //! | `kernelPanicked`, `poweredDown` | what the console said |

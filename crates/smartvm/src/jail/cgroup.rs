@@ -2,8 +2,13 @@
 //!
 //! `/sys/fs/cgroup/smartvm/<jail id>`, made and limited before anything runs in it. The jailer is put
 //! into it by the process that starts it, so that no moment is unlimited.
+//!
+//! `defaults` are the limits that nobody asked for, `plan` decides what can be limited on this host,
+//! `limits` are what the kernel is told, in a `tree` of groups.
 
+mod defaults;
 mod limits;
+mod plan;
 mod tree;
 
 use std::io;
@@ -13,8 +18,11 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::config::CgroupConfig;
-use limits::limits;
+pub(super) use defaults::default_limits;
+pub(crate) use defaults::is_in_memory;
+use limits::Limit;
+pub use plan::AppliedLimits;
+pub(super) use plan::{GroupPlan, WantedLimits};
 use tree::Tree;
 
 /// The group of all VMs.
@@ -74,16 +82,6 @@ pub enum CgroupError {
 }
 
 impl Cgroup {
-    /// Where the group for `config` would be; none when it limits nothing.
-    pub(super) fn plan(config: &CgroupConfig, id: &str) -> Result<Option<Self>, CgroupError> {
-        if config.is_empty() {
-            return Ok(None);
-        }
-        let tree = Tree::find().ok_or(CgroupError::NoVersion2)?;
-        tree.require(&limits(config)?)?;
-        Ok(Some(Self { dir: tree.path().join(PARENT).join(id) }))
-    }
-
     /// The group that a record names.
     pub(super) fn at(dir: &Path) -> Self {
         Self { dir: dir.to_owned() }
@@ -94,14 +92,13 @@ impl Cgroup {
     }
 
     /// Makes the group with these limits.
-    pub(super) fn make(&self, config: &CgroupConfig) -> Result<(), CgroupError> {
-        let limits = limits(config)?;
+    fn make(&self, limits: &[Limit]) -> Result<(), CgroupError> {
         let tree = Tree::find().ok_or(CgroupError::NoVersion2)?;
         let failed = |source| CgroupError::Make { dir: self.dir.clone(), source };
         let parent = tree.path().join(PARENT);
         let mut attempts = 0;
         loop {
-            match tree.make(&parent, &self.dir, &limits) {
+            match tree.make(&parent, &self.dir, limits) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < ATTEMPTS => {
                     attempts += 1;
                 }
@@ -114,16 +111,25 @@ impl Cgroup {
                 // Where there is no swap there is nothing to limit.
                 Err(error) if limit.optional && error.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => {
-                    return Err(CgroupError::Limit {
-                        file: limit.file,
-                        value: limit.value,
-                        source,
-                    });
+                    let value = limit.value.clone();
+                    return Err(CgroupError::Limit { file: limit.file, value, source });
                 }
                 Ok(()) => {}
             }
         }
         Ok(())
+    }
+
+    /// Lets what is in the group use so much more memory, if it is limited.
+    pub(super) fn allow_memory(&self, bytes: u64) -> io::Result<()> {
+        let file = self.dir.join("memory.max");
+        let text = match fs_err::read_to_string(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            text => text?,
+        };
+        // "max" is no number, and no limit.
+        let Ok(now) = text.trim().parse::<u64>() else { return Ok(()) };
+        fs_err::write(&file, now.saturating_add(bytes).to_string())
     }
 
     /// How many processes were killed for asking for more memory than the group may have.
@@ -135,13 +141,12 @@ impl Cgroup {
 
     /// Ends what is in the group and removes it; to be gone already is success.
     pub(super) fn remove(&self) -> io::Result<()> {
-        if !self.dir.exists() {
-            return Ok(());
-        }
-        self.end_all()?;
-        match fs_err::remove_dir(&self.dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => other?,
+        if self.dir.exists() {
+            self.end_all()?;
+            match fs_err::remove_dir(&self.dir) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other?,
+            }
         }
         if let Some(parent) = self.dir.parent().filter(|parent| parent.ends_with(PARENT)) {
             // It stays while there are other VMs.

@@ -32,7 +32,7 @@ pub struct JailConfig {
     /// process when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub netns: Option<PathBuf>,
-    /// Limits to all that Firecracker and its guest use together.
+    /// Limits to all that Firecracker and its guest use together, over those that it gets anyway.
     #[serde(skip_serializing_if = "CgroupConfig::is_empty")]
     pub cgroup: CgroupConfig,
     /// Limits to the process.
@@ -41,6 +41,9 @@ pub struct JailConfig {
 }
 
 /// Limits by a control group (version 2). Whatever is asked for is set or the start fails.
+///
+/// What is not asked for is limited all the same where the host can: to what the VM's processors and
+/// memory need. [`AppliedLimits`](crate::AppliedLimits) tells which limits are in force.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CgroupConfig {
@@ -48,6 +51,10 @@ pub struct CgroupConfig {
     /// (`cpu.max`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_max_percent: Option<u32>,
+    /// Its share of processors that are wanted by several, 1 to 10000 (`cpu.weight`); 100 for each
+    /// virtual processor when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_weight: Option<u32>,
     /// Which processors it may use, such as `0-3,6` (`cpuset.cpus`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpus: Option<String>,
@@ -59,6 +66,10 @@ pub struct CgroupConfig {
     /// kernel's own for its virtual machine are counted as well: up to 2 more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids_max: Option<u32>,
+    /// Its share of disks that are wanted by several, 1 to 10000 (`io.weight`), where the kernel
+    /// shares them out so; 100 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io_weight: Option<u32>,
     /// How fast it may use block devices of the host (`io.max`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub io_max: Vec<IoLimit>,
@@ -115,7 +126,22 @@ impl JailConfig {
         let is_no_root = |id: Option<u32>| id.is_none_or(|id| id != 0 && id != u32::MAX);
         breaches.require(is_no_root(self.uid), "jail.uid", "must not be root's");
         breaches.require(is_no_root(self.gid), "jail.gid", "must not be root's");
-        let CgroupConfig { cpu_max_percent, cpus, memory_max_mib, pids_max, io_max } = &self.cgroup;
+        let CgroupConfig {
+            cpu_max_percent,
+            cpu_weight,
+            cpus,
+            memory_max_mib,
+            pids_max,
+            io_weight,
+            io_max,
+        } = &self.cgroup;
+        for (weight, key) in [(cpu_weight, "cpuWeight"), (io_weight, "ioWeight")] {
+            breaches.require(
+                weight.is_none_or(|weight| (1..=10_000).contains(&weight)),
+                format!("jail.cgroup.{key}"),
+                "must be from 1 to 10000",
+            );
+        }
         breaches.require(
             cpu_max_percent.is_none_or(|percent| (1..=1_000_000).contains(&percent)),
             "jail.cgroup.cpuMaxPercent",
@@ -162,6 +188,37 @@ impl CgroupConfig {
     }
 }
 
+impl CgroupConfig {
+    /// What is said here, else there.
+    #[must_use]
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        Self {
+            cpu_max_percent: self.cpu_max_percent.or(other.cpu_max_percent),
+            cpu_weight: self.cpu_weight.or(other.cpu_weight),
+            cpus: self.cpus.clone().or_else(|| other.cpus.clone()),
+            memory_max_mib: self.memory_max_mib.or(other.memory_max_mib),
+            pids_max: self.pids_max.or(other.pids_max),
+            io_weight: self.io_weight.or(other.io_weight),
+            io_max: if self.io_max.is_empty() { &other.io_max } else { &self.io_max }.clone(),
+        }
+    }
+
+    /// What is said here of controllers that `has` approves of.
+    #[must_use]
+    pub(crate) fn only(&self, has: impl Fn(&'static str) -> bool) -> Self {
+        let (cpu, memory, pids, io) = (has("cpu"), has("memory"), has("pids"), has("io"));
+        Self {
+            cpu_max_percent: self.cpu_max_percent.filter(|_| cpu),
+            cpu_weight: self.cpu_weight.filter(|_| cpu),
+            cpus: self.cpus.clone().filter(|_| has("cpuset")),
+            memory_max_mib: self.memory_max_mib.filter(|_| memory),
+            pids_max: self.pids_max.filter(|_| pids),
+            io_weight: self.io_weight.filter(|_| io),
+            io_max: if io { self.io_max.clone() } else { Vec::new() },
+        }
+    }
+}
+
 impl ResourceLimitsConfig {
     fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -183,7 +240,7 @@ mod tests {
 
     #[test]
     fn each_broken_rule_is_named() {
-        let json = r#"{"uid":0,"cgroup":{"cpuMaxPercent":0,"cpus":"a","memoryMaxMib":0,"pidsMax":2,
+        let json = r#"{"uid":0,"cgroup":{"cpuMaxPercent":0,"cpuWeight":0,"ioWeight":10001,"cpus":"a","memoryMaxMib":0,"pidsMax":2,
             "ioMax":[{"device":"sda"}]},"resourceLimits":{"noFile":1}}"#;
         let named: Vec<_> = breaches(json)
             .iter()
@@ -193,6 +250,8 @@ mod tests {
             named,
             [
                 "jail.uid",
+                "jail.cgroup.cpuWeight",
+                "jail.cgroup.ioWeight",
                 "jail.cgroup.cpuMaxPercent",
                 "jail.cgroup.cpus",
                 "jail.cgroup.memoryMaxMib",

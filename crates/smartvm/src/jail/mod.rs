@@ -19,7 +19,8 @@ mod record;
 mod uid_range;
 mod versions;
 
-pub use cgroup::CgroupError;
+pub(crate) use cgroup::is_in_memory;
+pub use cgroup::{AppliedLimits, CgroupError};
 pub use chroot::ChrootBaseError;
 pub(crate) use chroot::{ChrootBase, forbidding_option};
 pub use config::{CgroupConfig, IoLimit, JailConfig, ResourceLimitsConfig};

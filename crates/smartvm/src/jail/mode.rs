@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::cgroup::AppliedLimits;
+
 /// Whether a manager jails its VMs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -34,6 +36,8 @@ pub enum Confinement {
         root: PathBuf,
         /// Its control group, when it has one of its own.
         cgroup: Option<PathBuf>,
+        /// What it may use of the host.
+        limits: AppliedLimits,
     },
     /// Its Firecracker runs as the user that started it, and sees the host's files.
     NotJailed {

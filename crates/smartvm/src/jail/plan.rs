@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 use smartvm_firecracker::{FirecrackerBinary, JailerBinary, OpenJailerError};
 
+use super::cgroup::{WantedLimits, default_limits};
 use super::chroot::{ChrootBase, ChrootBaseError};
 use super::config::JailConfig;
 use super::mode::{JailMode, NotJailed};
 use super::uid_range::{UidRange, UidRangeError};
+use crate::config::VmConfig;
 use crate::options::SmartVmOptions;
 
 /// A VM that is to be jailed.
@@ -18,6 +20,7 @@ pub(crate) struct JailPlan {
     pub(super) jailer: JailerBinary,
     pub(super) uids: UidRange,
     pub(super) config: JailConfig,
+    pub(super) limits: WantedLimits,
     /// The name of Firecracker's program, which the jailer makes a directory of.
     pub(super) program: PathBuf,
 }
@@ -53,9 +56,10 @@ impl JailPlan {
     /// Decides, and finds what a jail needs. Makes the directory of jails if it is not there.
     pub(crate) fn new(
         options: &SmartVmOptions,
-        config: &JailConfig,
+        vm: &VmConfig,
         firecracker: &FirecrackerBinary,
     ) -> Result<Result<Self, NotJailed>, PlanJailError> {
+        let config = &vm.jail;
         if let Err(reason) = decide(options.jail, config.enabled, geteuid().is_root())? {
             if config.asks_for_a_jail() {
                 return Err(PlanJailError::OnlyInJail { reason });
@@ -64,11 +68,14 @@ impl JailPlan {
         }
         options.uid_range.check_free(Path::new("/etc"))?;
         let explicit = options.jailer_binary_path.as_deref();
+        let base = ChrootBase::open(&options.chroot_base())?;
+        let defaults = default_limits(vm, options.ephemeral_writable_drives, base.path());
         Ok(Ok(Self {
             jailer: JailerBinary::find(firecracker, explicit, options.path_var.as_deref())?,
-            base: ChrootBase::open(&options.chroot_base())?,
+            base,
             uids: options.uid_range,
             config: config.clone(),
+            limits: WantedLimits { asked: config.cgroup.clone(), defaults },
             program: firecracker.path().file_name().unwrap_or_default().into(),
         }))
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smartvm_firecracker::{FirecrackerBinary, JailSpec, ResourceLimits};
 
-use super::cgroup::{Cgroup, CgroupError};
+use super::cgroup::{AppliedLimits, Cgroup, CgroupError, GroupPlan};
 use super::chroot::{HeldJail, remove_dir};
 use super::files::JailFiles;
 use super::lease::{LEASES, Leases};
@@ -39,6 +39,8 @@ pub(crate) struct Jail {
     pub(crate) record: JailRecord,
     pub(crate) files: Arc<JailFiles>,
     plan: JailPlan,
+    cgroup: Option<Cgroup>,
+    limits: AppliedLimits,
     _held: HeldJail,
 }
 
@@ -108,12 +110,12 @@ impl Jail {
         };
         let id = jail_id(instance_id, uid);
         let dir = plan.base.path().join(&plan.program).join(id.as_str());
-        let cgroup = Cgroup::plan(&plan.config.cgroup, &id)?;
+        let group = GroupPlan::new(&plan.limits, &id)?;
         let record = JailRecord {
             dir,
             uid,
             gid: plan.config.gid.unwrap_or(uid),
-            cgroup: cgroup.as_ref().map(|cgroup| cgroup.dir().to_owned()),
+            cgroup: group.dir().map(Path::to_owned),
         };
         if record.dir.symlink_metadata().is_ok() {
             return Err(MakeJailError::Planted { path: record.dir });
@@ -122,11 +124,9 @@ impl Jail {
         leases.take(uid, &record.dir).map_err(failed)?;
         let held = plan.base.make(&record.dir).map_err(failed)?;
         drop(leases);
-        if let Some(cgroup) = &cgroup {
-            cgroup.make(&plan.config.cgroup)?;
-        }
+        let (cgroup, limits) = group.make()?;
         let files = JailFiles::open(&record.dir, uid, record.gid).map_err(failed)?;
-        Ok(Self { record, files: Arc::new(files), plan, _held: held })
+        Ok(Self { record, files: Arc::new(files), plan, cgroup, limits, _held: held })
     }
 
     /// What Firecracker is started with. What was exposed until now is seen by it from the start.
@@ -141,7 +141,7 @@ impl Jail {
             chroot_base: self.plan.base.path().to_owned(),
             netns: self.plan.config.netns.clone(),
             limits: ResourceLimits { fsize: limits.fsize, no_file: limits.no_file },
-            cgroup: self.record.cgroup.clone(),
+            cgroup: self.cgroup.as_ref().map(|cgroup| cgroup.dir().to_owned()),
             binds: self.files.take_binds(),
         }
     }
@@ -159,7 +159,19 @@ impl Jail {
             uid: self.record.uid,
             gid: self.record.gid,
             root: self.files.root().to_owned(),
-            cgroup: self.record.cgroup.clone(),
+            cgroup: self.cgroup.as_ref().map(|cgroup| cgroup.dir().to_owned()),
+            limits: self.limits.clone(),
+        }
+    }
+
+    /// Lets the VM use so much more memory, for what it is to write there for us. A limit that was
+    /// asked for stays.
+    pub(crate) fn allow_memory(&self, bytes: u64) -> io::Result<()> {
+        match &self.cgroup {
+            Some(cgroup) if self.plan.limits.asked.memory_max_mib.is_none() => {
+                cgroup.allow_memory(bytes)
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -237,6 +237,7 @@ impl Driver {
             process: &live.process,
             client: &live.client,
             work_dir: live.dir.work_dir(),
+            jail: live.dir.jail(),
             state: *self.state.borrow(),
             counted_from: live.counted_from,
         };

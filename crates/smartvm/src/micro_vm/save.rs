@@ -14,6 +14,7 @@ use super::call::call;
 use super::handle::VmSetup;
 use super::known_drive::{KnownDrive, same_file};
 use crate::home::{Access, WorkDir};
+use crate::jail::{Jail, is_in_memory};
 use crate::lifecycle::VmState;
 use crate::manager::SmartVm;
 use crate::smart_vm_error::SmartVmError;
@@ -40,6 +41,7 @@ pub(super) struct Subject<'a> {
     pub(super) process: &'a FirecrackerProcess,
     pub(super) client: &'a ApiClient,
     pub(super) work_dir: WorkDir,
+    pub(super) jail: Option<&'a Jail>,
     pub(super) state: VmState,
     pub(super) counted_from: Option<Uuid>,
 }
@@ -90,6 +92,7 @@ impl Subject<'_> {
         let parent = prepared.parent;
         let patience = self.patience();
         let client = self.client.clone().with_deadline(patience).with_snapshot_deadline(patience);
+        self.allow_memory(draft);
         self.expose(draft)?;
 
         let saved = if self.state == VmState::Running {
@@ -117,6 +120,19 @@ impl Subject<'_> {
         resumed?;
         collected?;
         self.manifest(draft, parent, drives).await
+    }
+
+    /// What Firecracker writes into memory counts as its own, for as long as the file is there.
+    fn allow_memory(&self, draft: &Draft) {
+        let Some(jail) = self.jail else { return };
+        let hotplug = self.setup.spec.config().memory_hotplug.as_ref();
+        let mib = self.setup.spec.machine.mem_size_mib + hotplug.map_or(0, |it| it.total_size_mib);
+        if !is_in_memory(draft.path()) {
+            return;
+        }
+        if let Err(error) = jail.allow_memory(mib << 20) {
+            tracing::warn!(vm = %self.setup.spec.id(), %error, "the limit of memory stays as it is");
+        }
     }
 
     /// Checks what can be checked while the guest runs.

@@ -126,7 +126,7 @@ pub(super) async fn bring_up(
     if setup.restore.is_none() {
         version_gate::check(&binary, &setup.spec, &options.accepted_defects).await?;
     }
-    let jail = JailPlan::new(options, &setup.spec.config().jail, &binary)?;
+    let jail = JailPlan::new(options, setup.spec.config(), &binary)?;
     let mut copies = Copies::open(setup)?;
     let console_copy = copies.console.take();
     let dir = claim(setup, attempt).await?;

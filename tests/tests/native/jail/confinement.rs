@@ -35,6 +35,34 @@ async fn it_is_nobody_else_and_may_nothing() {
 }
 
 #[tokio::test]
+async fn each_limit_that_nobody_asked_for_is_in_force_or_told_to_be_missing() {
+    let bench = bench();
+    let vm = bench.vm(&TinyGuest::halts());
+    let report = vm.start().await.unwrap();
+    let Some(Confinement::Jailed { cgroup, limits, .. }) = report.confinement else {
+        panic!("not jailed: {report:?}");
+    };
+    let force = &limits.in_force;
+    let limited = [
+        ("cpu", force.cpu_max_percent.is_some() && force.cpu_weight.is_some()),
+        ("io", force.io_weight.is_some()),
+        ("memory", force.memory_max_mib.is_some()),
+        ("pids", force.pids_max.is_some()),
+    ];
+    for (controller, is_limited) in limited {
+        assert_ne!(is_limited, limits.missing.contains(&controller), "{controller}: {limits:?}");
+    }
+    assert_eq!(limits.missing.is_empty(), limits.reason.is_none(), "{limits:?}");
+    if let Some(cgroup) = &cgroup {
+        let inside = fs_err::read_to_string(cgroup.join("cgroup.procs")).unwrap();
+        assert_eq!(inside.trim(), vm.process_id().unwrap().to_string());
+    }
+    assert_eq!(cgroup.is_none(), limited.iter().all(|(_, is_limited)| !is_limited));
+    vm.cleanup().await.unwrap();
+    assert!(cgroup.is_none_or(|cgroup| !cgroup.exists()));
+}
+
+#[tokio::test]
 async fn it_sees_what_it_was_given_and_no_process_of_the_host() {
     let bench = bench();
     let jailed = started(&bench).await;

@@ -32,6 +32,9 @@ pub(super) fn limits(config: &CgroupConfig) -> Result<Vec<Limit>, CgroupError> {
     if let Some(percent) = config.cpu_max_percent {
         add("cpu.max", format!("{} {PERIOD}", u64::from(percent) * PERIOD / 100), false);
     }
+    if let Some(weight) = config.cpu_weight {
+        add("cpu.weight", weight.to_string(), false);
+    }
     if let Some(cpus) = &config.cpus {
         add("cpuset.cpus", cpus.clone(), false);
     }
@@ -44,6 +47,10 @@ pub(super) fn limits(config: &CgroupConfig) -> Result<Vec<Limit>, CgroupError> {
     }
     if let Some(pids) = config.pids_max {
         add("pids.max", pids.to_string(), false);
+    }
+    if let Some(weight) = config.io_weight {
+        // Kernels that do not share out disks by weight lack it.
+        add("io.weight", format!("default {weight}"), true);
     }
     for limit in &config.io_max {
         let device = whole_device(&limit.device)
@@ -94,20 +101,24 @@ mod tests {
         assert!(written(&CgroupConfig::default()).is_empty());
         let config = CgroupConfig {
             cpu_max_percent: Some(150),
+            cpu_weight: Some(200),
             cpus: Some("0-1".to_owned()),
             memory_max_mib: Some(64),
             pids_max: Some(9),
+            io_weight: Some(50),
             io_max: Vec::new(),
         };
         assert_eq!(
             written(&config),
             [
                 "cpu.max=150000 100000",
+                "cpu.weight=200",
                 "cpuset.cpus=0-1",
                 "memory.max=67108864",
                 "memory.swap.max=0",
                 "memory.oom.group=1",
                 "pids.max=9",
+                "io.weight=default 50",
             ]
         );
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::CgroupError;
 use super::limits::Limit;
 
 /// The topmost group.
@@ -19,22 +18,23 @@ impl Tree {
         Some(Self { path: mounted(&mounts)?.into() })
     }
 
+    /// One that a test made up.
+    #[cfg(test)]
+    pub(super) fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Checks that there are controllers for all limits.
-    pub(super) fn require(&self, limits: &[Limit]) -> Result<(), CgroupError> {
+    /// The controllers that the limits need and that are not there.
+    pub(super) fn missing(&self, limits: &[Limit]) -> Vec<&'static str> {
         let text = fs_err::read_to_string(self.path.join("cgroup.controllers"));
         let text = text.unwrap_or_default();
         let there: BTreeSet<&str> = text.split_ascii_whitespace().collect();
-        let mut missing = controllers(limits);
-        missing.retain(|controller| !there.contains(controller));
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(CgroupError::NoController { missing: missing.into_iter().collect() })
-        }
+        let needed = controllers(limits).into_iter();
+        needed.filter(|controller| !there.contains(controller)).collect()
     }
 
     /// Makes the group `dir` in `parent`, which is made as well, with controllers for the limits.
