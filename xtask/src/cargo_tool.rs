@@ -43,9 +43,12 @@ impl CargoTool {
         say::step(format!("installs {name} {version} (cargo, takes minutes): {why}"));
         // A directory that one attempt after another can continue in, and that nothing else uses.
         let build_dir = workspace::root().join("target/tools");
+        // Not optimised: building it so takes a third of the time, and a run of it a second more.
         Run::new(workspace::cargo())
-            .args(["install", "--locked", "--quiet", name, "--version", version, "--target-dir"])
+            .args(["install", "--debug", "--locked", "--quiet", name, "--version", version])
+            .arg("--target-dir")
             .arg(&build_dir)
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
             .show()?;
         fs_err::remove_dir_all(&build_dir).context("remove what building the tool left")
     }

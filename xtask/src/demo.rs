@@ -64,11 +64,11 @@ pub(crate) fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         let xtask = std::env::current_exe()?;
         let mut argv: Vec<OsString> = vec![xtask.into(), "demo-guest".into()];
         argv.extend(inner.to_args());
-        let mut ran = lab::command(&argv, &[], &[], &LabSize::default())?;
+        let mut ran = lab::command(&argv, &[], &[], &LabSize::default(), "")?;
         if ran.code != 0 {
             // In the emulated host one guest in a hundred hangs while it boots.
             say::step("RETRY: the guest did not get through in the lab; boots it once more");
-            ran = lab::command(&argv, &[], &[], &LabSize::default())?;
+            ran = lab::command(&argv, &[], &[], &LabSize::default(), "")?;
         }
         steps.add("boot the lab", ran.boot);
         if ran.code != 0 {

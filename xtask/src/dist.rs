@@ -1,6 +1,6 @@
 //! `cargo xtask dist`: the command, and the program that becomes the guest's init.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -19,24 +19,30 @@ pub(crate) struct Dist {
 /// Builds both as users get them.
 pub(crate) fn dist() -> anyhow::Result<Dist> {
     say::step("builds smartvm and its guest agent");
-    build(&["--release"], "release")
+    build(&["--release", "--package", "smartvm-cli"])?;
+    let dir = workspace::target_dir().join("release");
+    // Beside the command, which looks for it there.
+    place_agent(&dir, dir.join("smartvm-agent"))
 }
 
-/// Builds both with the command unoptimised, as tests do with everything else.
+/// Builds both with the command unoptimised, as tests do with everything else, and the tests that run it.
+///
+/// Those tests are named here so that cargo sees the very dependencies, with the very features, that it
+/// sees when it builds all tests: nothing is built twice.
 pub(crate) fn for_tests() -> anyhow::Result<Dist> {
     say::step("builds smartvm for tests, and its guest agent");
-    build(&[], "debug")
+    let tests = ["--test", "native", "--test", "network", "--test", "lab"];
+    build(&[&["--workspace", "--bin", "smartvm"][..], &tests].concat())?;
+    let dir = workspace::target_dir().join("debug");
+    // Cargo has another `smartvm-agent` beside the command, which looks for it there first.
+    place_agent(&dir, dir.join("guest").join("smartvm-agent"))
 }
 
-fn build(profile: &[&str], dir: &str) -> anyhow::Result<Dist> {
-    Run::new(workspace::cargo())
-        .args(["build", "--quiet", "--locked", "--package", "smartvm-cli"])
-        .args(profile)
-        .show()?;
-    let dir = workspace::target_dir().join(dir);
-    // Beside the command, which looks for it there. In `debug`, cargo has another of that name.
-    let agent = dir.join("guest").join("smartvm-agent");
-    let agent = if profile.is_empty() { agent } else { dir.join("smartvm-agent") };
+fn build(what: &[&str]) -> anyhow::Result<()> {
+    Run::new(workspace::cargo()).args(["build", "--quiet", "--locked"]).args(what).show()
+}
+
+fn place_agent(dir: &Path, agent: PathBuf) -> anyhow::Result<Dist> {
     fs_err::create_dir_all(agent.parent().expect("it is in a directory"))?;
     fs_err::copy(build_agent()?, &agent)?;
     Ok(Dist { smartvm: dir.join("smartvm"), agent })

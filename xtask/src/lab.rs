@@ -81,11 +81,12 @@ pub(crate) fn lab(args: &LabArgs) -> anyhow::Result<ExitCode> {
     if args.shell {
         return shell(&args.size);
     }
-    let ran = command(&args.command, &[], &[], &args.size)?;
+    let ran = command(&args.command, &[], &[], &args.size, "")?;
     Ok(ExitCode::from(ran.code))
 }
 
-/// Runs a command in a fresh lab, with its output on ours as it comes.
+/// Runs a command in a fresh lab, with its output on ours as it comes, or, if it has to share ours, line by
+/// line behind a `prefix`.
 ///
 /// The lab reads this machine's files through its emulated processor, and keeps nothing of them. Those
 /// of `in_memory` it reads once; the command finds copies in their places.
@@ -97,6 +98,7 @@ pub(crate) fn command(
     variables: &[(&str, OsString)],
     in_memory: &[PathBuf],
     size: &LabSize,
+    prefix: &'static str,
 ) -> anyhow::Result<LabRun> {
     let machine = Machine::prepare(size)?;
     let _lock = lock()?;
@@ -121,7 +123,7 @@ pub(crate) fn command(
         .spawn()
         .context("start the lab")?;
     let limit = Duration::from_secs(size.deadline * 60);
-    let watched = watch::watch(child, limit)?;
+    let watched = watch::watch(child, limit, prefix)?;
 
     let Some(outcome) = request::read_outcome(&run_dir.path) else {
         let console = run_dir.console();

@@ -112,8 +112,8 @@ impl Run {
             .with_context(|| self.failed_to_start())?;
         let stdout = child.stdout.take().expect("it was piped");
         let stderr = child.stderr.take().expect("it was piped");
-        let stdout = thread::spawn(move || copy(stdout, std::io::stdout()));
-        let stderr = thread::spawn(move || copy(stderr, std::io::stderr()));
+        let stdout = thread::spawn(move || copy(stdout, std::io::stdout(), ""));
+        let stderr = thread::spawn(move || copy(stderr, std::io::stderr(), ""));
         let status = child.wait().with_context(|| format!("wait for `{}`", self.argv()))?;
         let mut text = stdout.join().expect("copying does not panic");
         text.extend(stderr.join().expect("copying does not panic"));
@@ -169,16 +169,34 @@ pub(crate) fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-/// Copies as it comes, to the end, and returns all of it.
-pub(crate) fn copy(mut from: impl Read, mut to: impl Write) -> Vec<u8> {
+/// Copies to the end and returns all of it: as it comes, or line by line, each behind a `prefix`.
+pub(crate) fn copy(mut from: impl Read, mut to: impl Write, prefix: &str) -> Vec<u8> {
     let mut all = Vec::new();
+    // Where in `all` the first byte is that was not shown yet.
+    let mut shown = 0;
     let mut buffer = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         all.extend_from_slice(&buffer[..count]);
-        // Ours may have been closed; the program must still be read to its end.
-        let _ = to.write_all(&buffer[..count]).and_then(|()| to.flush());
+        let whole = if prefix.is_empty() {
+            all.len()
+        } else {
+            all[shown..].iter().rposition(|byte| *byte == b'\n').map_or(shown, |at| shown + at + 1)
+        };
+        show(&all[shown..whole], &mut to, prefix);
+        shown = whole;
     }
+    show(&all[shown..], &mut to, prefix);
     all
+}
+
+fn show(text: &[u8], to: &mut impl Write, prefix: &str) {
+    let mut lines = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        lines.extend_from_slice(prefix.as_bytes());
+        lines.extend_from_slice(line);
+    }
+    // Ours may have been closed; the program must still be read to its end.
+    let _ = to.write_all(&lines).and_then(|()| to.flush());
 }
 
 #[cfg(test)]
@@ -209,6 +227,14 @@ mod tests {
         let heard = heard.expect("sh runs");
         assert_eq!(heard.text, "o\ne\n");
         assert_eq!(ended(heard.status), "was ended by signal 9");
+    }
+
+    #[test]
+    fn what_is_copied_behind_a_prefix_is_shown_by_lines_and_kept_as_it_was() {
+        let mut shown = Vec::new();
+        let all = copy(&b"one\ntwo\nend"[..], &mut shown, "| ");
+        assert_eq!(all, b"one\ntwo\nend");
+        assert_eq!(shown, b"| one\n| two\n| end");
     }
 
     #[test]

@@ -22,11 +22,17 @@ pub(super) struct Watched {
 }
 
 /// Waits until it ends, or ends it after `limit`.
-pub(super) fn watch(mut child: Child, limit: Duration) -> anyhow::Result<Watched> {
+pub(super) fn watch(
+    mut child: Child,
+    limit: Duration,
+    prefix: &'static str,
+) -> anyhow::Result<Watched> {
+    let stdout = child.stdout.take();
     let stdout =
-        child.stdout.take().map(|from| thread::spawn(|| run::copy(from, std::io::stdout())));
+        stdout.map(|from| thread::spawn(move || run::copy(from, std::io::stdout(), prefix)));
+    let stderr = child.stderr.take();
     let stderr =
-        child.stderr.take().map(|from| thread::spawn(|| run::copy(from, std::io::stderr())));
+        stderr.map(|from| thread::spawn(move || run::copy(from, std::io::stderr(), prefix)));
     let timed_out = !ended_within(&child, limit)?;
     if timed_out {
         child.kill().context("end the lab")?;
@@ -66,14 +72,14 @@ mod tests {
 
     #[test]
     fn what_ends_by_itself_keeps_its_code() {
-        let watched = watch(start("echo out; exit 7"), Duration::from_secs(60)).unwrap();
+        let watched = watch(start("echo out; exit 7"), Duration::from_secs(60), "").unwrap();
         assert_eq!((watched.status.code(), watched.timed_out), (Some(7), false));
         assert_eq!(watched.output, "out\n");
     }
 
     #[test]
     fn what_does_not_end_is_ended() {
-        let watched = watch(start("echo out; exec cat /dev/zero >/dev/null"), Duration::ZERO);
+        let watched = watch(start("echo out; exec cat /dev/zero >/dev/null"), Duration::ZERO, "");
         assert!(watched.unwrap().timed_out);
     }
 }

@@ -8,24 +8,43 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde_json::Value;
 
-use super::TestFixtures;
-use super::nextest;
-use super::tally::Tally;
+use super::nextest::{self, Ran};
+use super::tier::TestFixtures;
 use crate::lab::{self, LabSize};
 use crate::run::{self, Run};
 use crate::{doctor, environment, say, workspace};
 
-const SELECTION: [&str; 4] = ["--package", "smartvm-tests", "--test", "lab"];
+const SELECTION: [&str; 3] = ["--workspace", "--test", "lab"];
 /// What nextest starts tests with. The lab emulates an x86_64 only.
 const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
 /// Minutes for all of them.
 const DEADLINE: u64 = 70;
 
-pub(super) fn perform(fixtures: &TestFixtures) -> anyhow::Result<Tally> {
+/// What stands before each line of a lab that runs beside other tiers.
+pub(super) const PREFIX: &str = "lab| ";
+
+/// A lab in which only the tests have to be run.
+#[derive(Debug)]
+pub(super) struct PreparedLab {
+    argv: Vec<OsString>,
+    variables: Vec<(&'static str, OsString)>,
+    in_memory: Vec<PathBuf>,
+}
+
+/// Runs the tests, by themselves.
+pub(super) fn perform(fixtures: &TestFixtures) -> anyhow::Result<Ran> {
+    match prepare(fixtures)? {
+        Some(lab) => lab.run(""),
+        None => nextest::perform(&SELECTION, &fixtures.variables()?),
+    }
+}
+
+/// Builds what runs in the lab. `None`: no lab is needed, as KVM runs Linux guests here.
+pub(super) fn prepare(fixtures: &TestFixtures) -> anyhow::Result<Option<PreparedLab>> {
     let mut variables = fixtures.variables()?;
     if doctor::can_run_linux_guests(&fixtures.dist)? {
         say::step("tier lab: KVM runs Linux guests here, so no lab is needed");
-        return nextest::perform(&SELECTION, &variables);
+        return Ok(None);
     }
     let metadata = Metadata::write()?;
     let nextest = run::find("cargo-nextest").context("find cargo-nextest")?;
@@ -45,10 +64,17 @@ pub(super) fn perform(fixtures: &TestFixtures) -> anyhow::Result<Tally> {
     variables.push((RUNNER, "env -u LD_LIBRARY_PATH".into()));
     // Nextest starts each test by way of another process of itself, to be stopped by Ctrl-Z at any moment.
     variables.push(("NEXTEST_DOUBLE_SPAWN", "0".into()));
-    let size = LabSize { deadline: DEADLINE, ..LabSize::default() };
-    let ran = lab::command(&argv, &variables, &in_memory, &size)?;
-    let how = format!("exited with code {}", ran.code);
-    nextest::judge(&ran.output, ran.code == 0, &how)
+    Ok(Some(PreparedLab { argv, variables, in_memory }))
+}
+
+impl PreparedLab {
+    /// Runs the tests, with `prefix` before each line that they say.
+    pub(super) fn run(&self, prefix: &'static str) -> anyhow::Result<Ran> {
+        let size = LabSize { deadline: DEADLINE, ..LabSize::default() };
+        let ran = lab::command(&self.argv, &self.variables, &self.in_memory, &size, prefix)?;
+        let how = format!("exited with code {}", ran.code);
+        nextest::judge(&ran.output, ran.code == 0, &how)
+    }
 }
 
 /// `PATH` with the directories of the programs that tests start in front.

@@ -1,19 +1,30 @@
 //! Running tests with cargo-nextest: a process for each, with a time limit.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use anyhow::{Context, bail};
 
+use super::slowest::{self, TestTime};
 use super::tally::Tally;
 use crate::run::{self, Run};
 use crate::workspace;
 
-/// The options of every run: all tests run, however many fail.
+/// The options of every run: all tests run, however many fail, and each is told with its time.
 pub(super) const OPTIONS: [&str; 5] =
-    ["--no-fail-fast", "--color", "never", "--status-level", "slow"];
+    ["--no-fail-fast", "--color", "never", "--status-level", "pass"];
+
+/// What a run came to.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) tally: Tally,
+    pub(super) times: Vec<TestTime>,
+}
 
 /// Builds and runs the tests that `selection` names.
-pub(super) fn perform(selection: &[&str], variables: &[(&str, OsString)]) -> anyhow::Result<Tally> {
+pub(super) fn perform<A: AsRef<OsStr>>(
+    selection: &[A],
+    variables: &[(&str, OsString)],
+) -> anyhow::Result<Ran> {
     let mut run =
         Run::new(workspace::cargo()).args(["nextest", "run"]).args(selection).args(OPTIONS);
     for (name, value) in variables {
@@ -25,13 +36,13 @@ pub(super) fn perform(selection: &[&str], variables: &[(&str, OsString)]) -> any
 }
 
 /// What a run came to. One that failed without a failed test, as in building, is an error.
-pub(super) fn judge(output: &str, success: bool, how: &str) -> anyhow::Result<Tally> {
+pub(super) fn judge(output: &str, success: bool, how: &str) -> anyhow::Result<Ran> {
     let tally =
         Tally::of_nextest(output).with_context(|| format!("nextest {how} before any test"))?;
     if !success && tally.failed == 0 {
         bail!("nextest {how}, though no test failed");
     }
-    Ok(tally)
+    Ok(Ran { tally, times: slowest::of_nextest(output) })
 }
 
 #[cfg(test)]
