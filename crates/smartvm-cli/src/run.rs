@@ -12,7 +12,7 @@ mod escape;
 mod guest_end;
 mod image;
 mod interrupts;
-mod jail;
+pub(crate) mod jail;
 mod memory;
 mod network;
 mod orders;

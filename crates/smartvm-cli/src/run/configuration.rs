@@ -58,7 +58,7 @@ pub(super) fn assemble(
     boot_source(args, settings, &mut config)?;
     drives(args, &mut config.drives)?;
     copies(args, &mut config)?;
-    args.jail.apply(&mut config)?;
+    args.jail.apply(&mut config.jail)?;
     Ok(config)
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use smartvm::{Confinement, JailConfig, NotJailed, VmConfig};
+use smartvm::{Confinement, JailConfig, NotJailed};
 
 use super::memory::MemoryMib;
 use crate::failure::Failure;
@@ -15,7 +15,7 @@ const NAMED_NETNS: &str = "/run/netns";
 /// Flags of the jail.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Jail (root only)")]
-pub(super) struct JailArgs {
+pub(crate) struct JailArgs {
     /// Run Firecracker as this user, with all that this user sees [default: in a jail, as a user
     /// of its own, when run by root]
     #[arg(long, conflicts_with_all = ["netns", "cpus_max", "memory_max", "pids_max"])]
@@ -37,12 +37,11 @@ pub(super) struct JailArgs {
 
 impl JailArgs {
     /// Overrides what the configuration says.
-    pub(super) fn apply(&self, config: &mut VmConfig) -> Result<(), Failure> {
+    pub(crate) fn apply(&self, jail: &mut JailConfig) -> Result<(), Failure> {
         if self.no_jail {
-            config.jail = JailConfig { enabled: Some(false), ..JailConfig::default() };
+            *jail = JailConfig { enabled: Some(false), ..JailConfig::default() };
             return Ok(());
         }
-        let jail = &mut config.jail;
         if let Some(netns) = &self.netns {
             let is_name = netns.components().count() == 1 && !netns.is_absolute();
             let path = if is_name { Path::new(NAMED_NETNS).join(netns) } else { absolute(netns)? };
@@ -92,6 +91,8 @@ fn percent(text: &str) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
+    use smartvm::VmConfig;
+
     use super::*;
 
     #[test]
@@ -115,7 +116,7 @@ mod tests {
             memory_max: Some(MemoryMib(64)),
             ..JailArgs::default()
         };
-        args.apply(&mut config).unwrap();
+        args.apply(&mut config.jail).unwrap();
         assert_eq!(config.jail.netns.as_deref(), Some(Path::new("/run/netns/guests")));
         let cgroup = &config.jail.cgroup;
         assert_eq!(
@@ -123,7 +124,7 @@ mod tests {
             (Some(9), Some(150), Some(64))
         );
         let none = JailArgs { no_jail: true, ..JailArgs::default() };
-        none.apply(&mut config).unwrap();
+        none.apply(&mut config.jail).unwrap();
         let off = JailConfig { enabled: Some(false), ..JailConfig::default() };
         assert_eq!(config.jail, off);
     }

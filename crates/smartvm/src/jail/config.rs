@@ -122,6 +122,24 @@ impl JailConfig {
             || !self.resource_limits.is_empty()
     }
 
+    /// Takes over those limits of another's that are stricter. What names something of a host, processors and
+    /// devices, is not taken over, nor anything that is no limit.
+    pub(crate) fn tighten(&mut self, other: &Self) {
+        fn stricter<T: Ord + Copy>(own: &mut Option<T>, other: Option<T>) {
+            *own = match (*own, other) {
+                (Some(own), Some(other)) => Some(own.min(other)),
+                (own, other) => own.or(other),
+            };
+        }
+        let (own, theirs) = (&mut self.cgroup, &other.cgroup);
+        stricter(&mut own.cpu_max_percent, theirs.cpu_max_percent);
+        stricter(&mut own.memory_max_mib, theirs.memory_max_mib);
+        stricter(&mut own.pids_max, theirs.pids_max);
+        let (own, theirs) = (&mut self.resource_limits, &other.resource_limits);
+        stricter(&mut own.fsize, theirs.fsize);
+        stricter(&mut own.no_file, theirs.no_file);
+    }
+
     pub(crate) fn check(&self, breaches: &mut Breaches) {
         let is_no_root = |id: Option<u32>| id.is_none_or(|id| id != 0 && id != u32::MAX);
         breaches.require(is_no_root(self.uid), "jail.uid", "must not be root's");

@@ -80,6 +80,11 @@ impl JailPlan {
         }))
     }
 
+    /// Whether a VM of that configuration would be jailed, if it can be started at all.
+    pub(crate) fn is_wanted(options: &SmartVmOptions, config: &JailConfig) -> bool {
+        matches!(decide(options.jail, config.enabled, geteuid().is_root()), Ok(Ok(())))
+    }
+
     pub(crate) fn jailer(&self) -> &JailerBinary {
         &self.jailer
     }

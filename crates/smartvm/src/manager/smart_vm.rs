@@ -9,7 +9,7 @@ use smartvm_network::Network;
 use super::registry::Registry;
 use crate::config::VmConfig;
 use crate::home::{RuntimeDir, RuntimeDirError, SweepReport, ensure_private_dir};
-use crate::jail::ChrootBase;
+use crate::jail::{ChrootBase, JailPlan};
 use crate::micro_vm::{MicroVm, VmSetup};
 use crate::network::ManagerNetwork;
 use crate::options::SmartVmOptions;
@@ -83,6 +83,10 @@ impl SmartVm {
     /// first the files are compared with the manifest, then Firecracker is started and its version
     /// compared; only then it is asked to load. The VM gets private copies of the saved drives.
     ///
+    /// A snapshot is code: whoever made it decides what the guest does. It does not decide how the guest
+    /// is kept apart from the host, nor what it has of the host. That is `request`'s, see
+    /// [`RestoreVm`].
+    ///
     /// The state after the start is running, or paused when `resume` is off. A guest that is resumed
     /// more than once believes the same things each time: its random numbers, keys and addresses must
     /// be renewed inside before they count.
@@ -91,7 +95,8 @@ impl SmartVm {
     ///
     /// # Errors
     /// `SNAPSHOT_NOT_FOUND`, `SNAPSHOT_DAMAGED`, `VM_EXISTS`; `SNAPSHOT_WRONG_ARCH`,
-    /// `SNAPSHOT_WRONG_CPU` and `SNAPSHOT_IS_DIFF` when it cannot be loaded here. The start fails with
+    /// `SNAPSHOT_WRONG_CPU` and `SNAPSHOT_IS_DIFF` when it cannot be loaded here, `SNAPSHOT_DRIVE_UNNAMED`
+    /// when it was made elsewhere and shares a file of that host. The start fails with
     /// `SNAPSHOT_TAMPERED`, `SNAPSHOT_WRONG_FORMAT`, `FIRECRACKER_TOO_OLD` or what a start fails with.
     pub fn restore_vm(&self, request: RestoreVm) -> Result<MicroVm, SmartVmError> {
         let snapshot = self.snapshots()?.get(&request.snapshot).map_err(SnapshotError::from)?;
@@ -99,8 +104,10 @@ impl SmartVm {
             action: "look at this host's processor",
             source,
         })?;
-        let plan = RestorePlan::new(request, snapshot, &host).map_err(SnapshotError::from)?;
-        self.create(&plan.config(), Some(plan))
+        let jailed = JailPlan::is_wanted(&self.options, &request.jail);
+        let images = self.options.base_image_cache();
+        let plan = RestorePlan::new(request, snapshot, &host, &images)?;
+        self.create(&plan.config(jailed), Some(plan))
     }
 
     /// The snapshots of this data directory.

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use smartvm_firecracker::api::{
-    MemoryBackend as LoadBackend, MemoryBackendType, SnapshotLoadParams, VsockOverride,
+    MemoryBackend as LoadBackend, MemoryBackendType, NetworkOverride, SnapshotLoadParams,
+    VsockOverride,
 };
 use smartvm_firecracker::capability::{KnownDefect, Program, Use};
 use smartvm_firecracker::{ApiClient, FirecrackerProcess, FirecrackerVersion, SnapshotFormat};
@@ -98,7 +99,7 @@ pub(super) async fn restore(
     Configure { process, client: &client, spec: &setup.spec, attached: &attached }
         .before_load()
         .await?;
-    let loading = load(process, &client, plan, &version);
+    let loading = load(setup, process, &client, plan, &version);
     match &mut uffd {
         None => loading.await?,
         Some(handler) => unless_failed(handler, loading).await?,
@@ -138,10 +139,8 @@ fn plan_drives(
 ) -> std::io::Result<()> {
     let mut copies = Vec::new();
     for drive in &plan.snapshot.manifest().drives {
-        let mut parent = std::path::PathBuf::new();
-        for part in drive.path.parent().into_iter().flat_map(Path::components) {
-            parent.push(part);
-            work_dir.make_dir(&parent.to_string_lossy())?;
+        if let Some(dir) = drive.path.parent().and_then(Path::to_str) {
+            work_dir.make_dir(dir)?;
         }
         let file = plan.snapshot.drive_path(drive);
         match drive.content {
@@ -164,7 +163,26 @@ fn plan_drives(
     Ok(())
 }
 
+/// The TAPs by name. `vmstate` has names as well, which whoever wrote it chose; where Firecracker can be
+/// told others, it is told all of them.
+fn overrides(
+    setup: &VmSetup,
+    plan: &RestorePlan,
+    version: &FirecrackerVersion,
+) -> Vec<NetworkOverride> {
+    if *version < FirecrackerVersion::new(1, 12, 0) {
+        return plan.request.network_overrides.clone();
+    }
+    let interfaces = setup.spec.config().network_interfaces.iter();
+    let named = interfaces.filter_map(|interface| {
+        let host_dev_name = interface.host_dev_name.clone()?;
+        Some(NetworkOverride { iface_id: interface.iface_id.parse().ok()?, host_dev_name })
+    });
+    named.collect()
+}
+
 async fn load(
+    setup: &VmSetup,
     process: &FirecrackerProcess,
     client: &ApiClient,
     plan: &RestorePlan,
@@ -183,7 +201,7 @@ async fn load(
     } else if request.track_dirty_pages {
         params.enable_diff_snapshots = Some(true);
     }
-    params.network_overrides = request.network_overrides.clone();
+    params.network_overrides = overrides(setup, plan, version);
     params.vsock_override =
         request.vsock_override.clone().map(|uds_path| VsockOverride { uds_path });
     params.clock_realtime = request.clock_realtime.then_some(true);

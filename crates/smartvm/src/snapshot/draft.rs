@@ -66,10 +66,9 @@ impl Draft {
             path: self.path.clone(),
             source,
         })?;
-        let path = self.store.publish(&self.path, &self.name)?;
+        self.store.publish(&self.path, &self.name)?;
         self.published = true;
-        Snapshot::open(&path)
-            .map_err(|source| SnapshotStoreError::Damaged { name: self.name.clone(), source })
+        self.store.get(&self.name)
     }
 
     fn complete(&self, manifest: &mut SnapshotManifest) -> io::Result<()> {

@@ -8,6 +8,7 @@
 //!     memory               the guest's memory, or what has changed of it since the parent
 //!     drives/<driveId>     the drives that the guest could write to, as they were at that moment
 //!     verified.json        what the files looked like when they were last hashed
+//!     origin               that this store made it (a code that only this host can make)
 //! ```
 //!
 //! `store` keeps them, `draft` makes one whole before it has a name, `manifest` and `read` say what
@@ -24,8 +25,11 @@ mod files;
 mod manifest;
 mod merge;
 mod name;
+mod origin;
+mod own_file;
 mod read;
 mod restore;
+mod restored_config;
 #[cfg(test)]
 mod samples;
 mod snapshot_error;
@@ -47,7 +51,7 @@ pub use merge::MergeSnapshotError;
 pub use name::{InvalidSnapshotName, SnapshotName};
 pub use read::ReadManifestError;
 pub(crate) use restore::RestorePlan;
-pub use restore::{MemoryBackend, RestoreVm, TooOld};
+pub use restore::{MemoryBackend, RestoreRefused, RestoreVm, SharedDrive, TooOld};
 pub use smartvm_firecracker::api::NetworkOverride;
 pub use snapshot_error::SnapshotError;
 pub use store::{SnapshotStore, SnapshotStoreError};

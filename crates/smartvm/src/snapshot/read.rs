@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,9 +11,10 @@ use uuid::Uuid;
 
 use super::cpu::CpuIdentity;
 use super::manifest::{
-    DriveContent, FileDigest, SavedDrive, SnapshotKind, SnapshotManifest, SnapshotParent,
+    DriveContent, DriveKind, FileDigest, SavedDrive, SnapshotKind, SnapshotManifest, SnapshotParent,
 };
 use super::name::SnapshotName;
+use super::own_file::open_plain;
 use crate::config::{InvalidConfig, ReadConfigError, VmConfig};
 use crate::vm_id::VmId;
 
@@ -132,16 +133,16 @@ impl SnapshotManifest {
         Ok(manifest)
     }
 
-    /// Reads a manifest file.
+    /// Reads the text of a manifest file, to be [parsed](Self::parse).
     ///
     /// # Errors
-    /// As [`parse`](Self::parse), and when the file cannot be read.
-    pub(super) fn read(path: &Path) -> Result<Self, ReadManifestError> {
+    /// When the file cannot be read, or is no file of a manifest's size.
+    pub(super) fn read_text(path: &Path) -> Result<Vec<u8>, ReadManifestError> {
         let failed = |source| ReadManifestError::Read { path: path.to_owned(), source };
         let mut text = Vec::new();
-        let file = fs_err::File::open(path).map_err(failed)?;
+        let file = open_plain(path).map_err(failed)?;
         file.take(MAX_BYTES + 1).read_to_end(&mut text).map_err(failed)?;
-        Self::parse(&text)
+        Ok(text)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -150,6 +151,9 @@ impl SnapshotManifest {
         }
         if self.memory.size != self.memory_size || self.memory_size == 0 {
             return Err("a memory file that is not as large as the memory".to_owned());
+        }
+        if self.config.machine_config.mem_size_mib > self.memory_size.div_ceil(1 << 20) {
+            return Err("a machine with more memory than was saved".to_owned());
         }
         if self.drives.len() > MAX_DRIVES {
             return Err(format!("{} drives", self.drives.len()));
@@ -165,7 +169,7 @@ impl SnapshotManifest {
             {
                 return Err(format!("a drive {id:?}"));
             }
-            if !is_inside(&drive.path) || !paths.insert(&drive.path) {
+            if !is_place_of(drive.kind, &drive.path) || !paths.insert(&drive.path) {
                 return Err(format!("a drive at {:?}", drive.path));
             }
             let DriveContent::Shared { path } = &drive.content else { continue };
@@ -177,12 +181,20 @@ impl SnapshotManifest {
     }
 }
 
-/// Whether a path is relative and stays where it begins.
-fn is_inside(path: &Path) -> bool {
-    let text = path.as_os_str().as_encoded_bytes();
-    (1..=255).contains(&text.len())
-        && !text.contains(&0)
-        && path.components().all(|part| matches!(part, Component::Normal(_)))
+/// Whether a path is one that a device of this kind is given: a plain name in the directory of its
+/// kind. Beside these directories are our own files, and what the jailer writes over.
+fn is_place_of(kind: DriveKind, path: &Path) -> bool {
+    let directory = match kind {
+        DriveKind::Block => "drives/",
+        DriveKind::Pmem => "pmem/",
+    };
+    let name = path.to_str().and_then(|path| path.strip_prefix(directory));
+    name.is_some_and(|name| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        (1..=200).contains(&name.len())
+            && !matches!(name, "." | "..")
+            && name.bytes().all(plain)
+    })
 }
 
 #[cfg(test)]

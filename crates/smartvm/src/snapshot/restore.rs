@@ -1,15 +1,19 @@
 //! What a VM is restored from, and how.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use smartvm_firecracker::FirecrackerVersion;
 use smartvm_firecracker::api::NetworkOverride;
 
-use super::compatible::{HostIdentity, IncompatibleSnapshot};
+use super::compatible::HostIdentity;
+use super::manifest::{DriveContent, SavedDrive};
 use super::name::SnapshotName;
+use super::restored_config::restored_config;
+use super::snapshot_error::SnapshotError;
 use super::stored::{Snapshot, Verify};
 use crate::config::VmConfig;
+use crate::jail::JailConfig;
 use crate::vm_id::VmId;
 
 /// A VM to make from a snapshot.
@@ -24,8 +28,15 @@ pub struct RestoreVm {
     pub resume: bool,
     /// How the guest gets its memory.
     pub backend: MemoryBackend,
-    /// Other TAP devices for the guest's network interfaces.
+    /// The TAP devices of the guest's network interfaces. Of a snapshot that was not made here each
+    /// must be named; of others those that are not are the ones that it was saved with.
     pub network_overrides: Vec<NetworkOverride>,
+    /// How the VM is kept apart from the host. The snapshot has no say in it, but that limits which
+    /// the saved VM had hold as well, where they are stricter.
+    pub jail: JailConfig,
+    /// Which files of this host the drives are that the snapshot shares with others. Needed of one that
+    /// was not made here, unless they are a base image's.
+    pub drives: Vec<SharedDrive>,
     /// Another place for the socket of the guest's vsock, relative to the VM's directory. Not needed
     /// for clones: each has its own directory. Since Firecracker 1.16.
     pub vsock_override: Option<PathBuf>,
@@ -38,6 +49,15 @@ pub struct RestoreVm {
     pub verify: Verify,
     /// Whether to try it on a processor that the guest was not saved on.
     pub accept_other_cpu: bool,
+}
+
+/// The file of a drive that a snapshot does not hold itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedDrive {
+    /// The drive's id in the VM.
+    pub drive_id: String,
+    /// The file, which must have the content that was saved.
+    pub path: PathBuf,
 }
 
 /// How a restored guest gets its memory.
@@ -62,12 +82,40 @@ impl RestoreVm {
             resume: true,
             backend: MemoryBackend::File,
             network_overrides: Vec::new(),
+            jail: JailConfig::default(),
+            drives: Vec::new(),
             vsock_override: None,
             clock_realtime: false,
             track_dirty_pages: false,
             verify: Verify::Changed,
             accept_other_cpu: false,
         }
+    }
+
+    /// Decides which files the shared drives are: those that are named here, else, of a snapshot that
+    /// was made here, those that it was saved with, else those below `images`, the base images.
+    fn name_shared_drives(
+        &self,
+        snapshot: &mut Snapshot,
+        images: &Path,
+    ) -> Result<(), RestoreRefused> {
+        let shared: Vec<_> = snapshot.manifest().drives.iter().filter_map(shared_file).collect();
+        for SharedDrive { drive_id, .. } in &self.drives {
+            if !shared.iter().any(|drive| drive.drive_id == *drive_id) {
+                let (name, drive_id) = (snapshot.name().clone(), drive_id.clone());
+                return Err(RestoreRefused::NoSuchDrive { name, drive_id });
+            }
+        }
+        for SharedDrive { drive_id, path } in shared {
+            let named = self.drives.iter().find(|named| named.drive_id == drive_id);
+            if let Some(named) = named {
+                snapshot.share(&drive_id, &named.path);
+            } else if !snapshot.is_made_here() && !is_below(&path, images) {
+                let name = snapshot.name().clone();
+                return Err(RestoreRefused::UnnamedDrive { name, drive_id, path });
+            }
+        }
+        Ok(())
     }
 
     /// Refuses what this Firecracker does not know, before it is asked.
@@ -84,6 +132,71 @@ impl RestoreVm {
         // It came to both series as a correction.
         let without = self.clock_realtime && *running == FirecrackerVersion::new(1, 15, 0);
         needs(without, "clock_realtime", FirecrackerVersion::new(1, 15, 1))
+    }
+}
+
+/// What must be said of this host before a snapshot can be loaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreRefused {
+    /// A file of another host is not looked for on this one.
+    #[error(
+        "snapshot {name} was not made here, and drive {drive_id} is a file outside of it, {}",
+        path.display()
+    )]
+    UnnamedDrive {
+        /// The snapshot.
+        name: SnapshotName,
+        /// The drive.
+        drive_id: String,
+        /// Where the file was, where the snapshot was made.
+        path: PathBuf,
+    },
+    /// The snapshot shares no such drive.
+    #[error("snapshot {name} has no drive {drive_id} that is a file outside of it")]
+    NoSuchDrive {
+        /// The snapshot.
+        name: SnapshotName,
+        /// The drive.
+        drive_id: String,
+    },
+}
+
+impl RestoreRefused {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnnamedDrive { .. } => "SNAPSHOT_DRIVE_UNNAMED",
+            Self::NoSuchDrive { .. } => "NO_SUCH_DEVICE",
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnnamedDrive { drive_id, .. } => {
+                Some(format!("say which file of this host it is: --drive {drive_id}=PATH"))
+            }
+            Self::NoSuchDrive { name, .. } => {
+                Some(format!("see what it has: smartvm snapshot show {name}"))
+            }
+        }
+    }
+}
+
+/// The drive, if the snapshot does not hold it itself.
+fn shared_file(drive: &SavedDrive) -> Option<SharedDrive> {
+    let DriveContent::Shared { path } = &drive.content else { return None };
+    Some(SharedDrive { drive_id: drive.drive_id.clone(), path: path.clone() })
+}
+
+/// Whether a path is really below a directory, whatever links lead there.
+fn is_below(path: &Path, dir: &Path) -> bool {
+    match (fs_err::canonicalize(path), fs_err::canonicalize(dir)) {
+        (Ok(path), Ok(dir)) => path.starts_with(dir),
+        _ => false,
     }
 }
 
@@ -107,41 +220,29 @@ pub(crate) struct RestorePlan {
 }
 
 impl RestorePlan {
-    /// Looks whether the snapshot can be loaded on this host.
+    /// Looks whether the snapshot can be loaded on this host, by what it says and by what is said of it.
     pub(crate) fn new(
         request: RestoreVm,
-        snapshot: Snapshot,
+        mut snapshot: Snapshot,
         host: &HostIdentity,
-    ) -> Result<Self, IncompatibleSnapshot> {
+        images: &Path,
+    ) -> Result<Self, SnapshotError> {
         for warning in snapshot.manifest().check_host(host, request.accept_other_cpu)? {
             tracing::warn!("{warning}");
         }
+        request.name_shared_drives(&mut snapshot, images)?;
         Ok(Self { request, snapshot })
     }
 
-    /// What the VM is made of: the configuration of the saved one, with its own id and TAP devices,
-    /// and without the files of the host that only one VM can have.
-    pub(crate) fn config(&self) -> VmConfig {
-        let request = &self.request;
-        let mut config = self.snapshot.manifest().config.clone();
-        config.id = request.id.as_ref().map(ToString::to_string);
-        config.machine_config.track_dirty_pages = Some(request.track_dirty_pages);
-        // They are the saved VM's own, which may run still, as other copies of it may.
-        config.console_file = None;
-        config.serial = None;
-        config.logger.iter_mut().for_each(|logger| logger.log_path = None);
-        config.metrics.iter_mut().for_each(|metrics| metrics.metrics_path = None);
-        if let Some(vsock) = &mut config.vsock {
-            vsock.uds_path = None;
+    /// What the VM is made of; `jailed` says whether it will be in a jail.
+    pub(crate) fn config(&self, jailed: bool) -> VmConfig {
+        if !jailed && !self.snapshot.is_made_here() {
+            tracing::warn!(
+                snapshot = %self.snapshot.name(),
+                "a snapshot that was not made here runs without a jail: it can use whatever you can"
+            );
         }
-        for interface in &mut config.network_interfaces {
-            let other = request.network_overrides.iter();
-            let mut other = other.filter(|it| it.iface_id.as_str() == interface.iface_id);
-            if let Some(other) = other.next() {
-                interface.host_dev_name = Some(other.host_dev_name.clone());
-            }
-        }
-        config
+        restored_config(&self.request, &self.snapshot, jailed)
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn manifest(name: &str) -> SnapshotManifest {
     let host = HostIdentity::here().unwrap();
     let nothing = FileDigest { size: PAGES * PAGE, sha256: Sha256Digest::of_bytes(b"") };
     let config = r#"{"bootSource":{"kernelImagePath":"/kernel"},
-        "machineConfig":{"vcpuCount":1,"memSizeMib":32}}"#;
+        "machineConfig":{"vcpuCount":1,"memSizeMib":1}}"#;
     SnapshotManifest {
         schema_version: SnapshotManifest::SCHEMA_VERSION,
         id: Uuid::new_v4(),

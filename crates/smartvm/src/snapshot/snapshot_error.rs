@@ -4,7 +4,7 @@ use std::io;
 
 use super::compatible::IncompatibleSnapshot;
 use super::create::CreateSnapshotError;
-use super::restore::TooOld;
+use super::restore::{RestoreRefused, TooOld};
 use super::store::SnapshotStoreError;
 use super::stored::VerifySnapshotError;
 use super::uffd::UffdError;
@@ -22,6 +22,9 @@ pub enum SnapshotError {
     /// The snapshot cannot be loaded here.
     #[error(transparent)]
     Incompatible(#[from] IncompatibleSnapshot),
+    /// Something must be said of this host first.
+    #[error(transparent)]
+    Refused(#[from] RestoreRefused),
     /// The snapshot is not what was saved.
     #[error(transparent)]
     Verify(#[from] VerifySnapshotError),
@@ -49,6 +52,7 @@ impl SnapshotError {
             Self::Create(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Incompatible(error) => error.code(),
+            Self::Refused(error) => error.code(),
             Self::Verify(error) => error.code(),
             Self::TooOld(_) => "FIRECRACKER_TOO_OLD",
             Self::Uffd(_) => "UFFD_FAILED",
@@ -63,6 +67,7 @@ impl SnapshotError {
             Self::Create(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Incompatible(error) => error.hint(),
+            Self::Refused(error) => error.hint(),
             Self::Verify(error) => error.hint(),
             Self::TooOld(error) => Some(format!("use Firecracker {} or newer", error.since)),
             Self::Uffd(_) | Self::Io { .. } => None,

@@ -13,8 +13,10 @@ use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
 
 use super::draft::Draft;
+use super::files;
 use super::manifest::SnapshotParent;
 use super::name::{InvalidSnapshotName, SnapshotName};
+use super::origin::OriginKey;
 use super::read::ReadManifestError;
 use super::stored::Snapshot;
 use crate::home::{UnsafeDirectory, ensure_private_dir};
@@ -155,7 +157,12 @@ impl SnapshotStore {
             });
         }
         let damaged = |source| SnapshotStoreError::Damaged { name: name.clone(), source };
-        let snapshot = Snapshot::open(&dir).map_err(damaged)?;
+        let key = OriginKey::read(&self.dir).map_err(|source| SnapshotStoreError::Io {
+            action: "read the key of",
+            path: self.dir.clone(),
+            source,
+        })?;
+        let snapshot = Snapshot::read(&dir, key.as_ref()).map_err(damaged)?;
         if snapshot.name() != name {
             let what = format!("its name is {}", snapshot.name());
             return Err(damaged(ReadManifestError::Nonsense { what }));
@@ -234,14 +241,18 @@ impl SnapshotStore {
         &self,
         draft: &Path,
         name: &SnapshotName,
-    ) -> Result<PathBuf, SnapshotStoreError> {
+    ) -> Result<(), SnapshotStoreError> {
         let _lock = self.lock()?;
         self.check_free(name)?;
         let path = self.dir.join(name.as_str());
         let failed = |source| SnapshotStoreError::Io { action: "name", path: path.clone(), source };
+        let manifest = fs_err::read(draft.join(files::MANIFEST)).map_err(failed)?;
+        let marked = OriginKey::ensure(&self.dir)
+            .and_then(|key| key.mark(draft, name, &manifest))
+            .and_then(|()| File::open(draft)?.sync_all());
+        marked.map_err(failed)?;
         fs_err::rename(draft, &path).map_err(failed)?;
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
-        Ok(path)
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(failed)
     }
 
     /// The snapshots that a differential one is built on, itself first, the full one last.

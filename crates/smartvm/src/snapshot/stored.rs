@@ -7,6 +7,8 @@ use super::digest::Sha256Digest;
 use super::files;
 use super::manifest::{DriveContent, SavedDrive, SnapshotKind, SnapshotManifest};
 use super::name::SnapshotName;
+use super::origin::OriginKey;
+use super::own_file::open_own;
 use super::read::ReadManifestError;
 use super::stamp::{Stamp, Stamps};
 
@@ -15,6 +17,7 @@ use super::stamp::{Stamp, Stamps};
 pub struct Snapshot {
     dir: PathBuf,
     manifest: SnapshotManifest,
+    made_here: bool,
 }
 
 /// How thoroughly the files of a snapshot are compared with its manifest.
@@ -82,8 +85,31 @@ impl Snapshot {
     /// # Errors
     /// When its manifest cannot be read.
     pub fn open(dir: &Path) -> Result<Self, ReadManifestError> {
-        let manifest = SnapshotManifest::read(&dir.join(files::MANIFEST))?;
-        Ok(Self { dir: dir.to_owned(), manifest })
+        Self::read(dir, None)
+    }
+
+    /// The same in a store with this key.
+    pub(super) fn read(dir: &Path, key: Option<&OriginKey>) -> Result<Self, ReadManifestError> {
+        let text = SnapshotManifest::read_text(&dir.join(files::MANIFEST))?;
+        let manifest = SnapshotManifest::parse(&text)?;
+        let made_here = key.is_some_and(|key| key.has_marked(dir, &manifest.name, &text));
+        Ok(Self { dir: dir.to_owned(), manifest, made_here })
+    }
+
+    /// Whether this host made it, in the store that it was found in. Of no other is believed what it
+    /// says of the host: the files of shared drives, TAPs.
+    #[must_use]
+    pub fn is_made_here(&self) -> bool {
+        self.made_here
+    }
+
+    /// Says which files of this host the drives are that the snapshot shares with others.
+    pub(super) fn share(&mut self, drive_id: &str, file: &Path) {
+        for drive in self.manifest.drives.iter_mut().filter(|drive| drive.drive_id == drive_id) {
+            if let DriveContent::Shared { path } = &mut drive.content {
+                file.clone_into(path);
+            }
+        }
     }
 
     /// Its name in the store.
@@ -185,6 +211,9 @@ impl Snapshot {
                 None => return Err(tampered()),
             },
         };
+        if let Ok(own) = path.strip_prefix(&self.dir) {
+            open_own(&self.dir, own).map_err(unreadable)?;
+        }
         let metadata = fs_err::metadata(path).map_err(unreadable)?;
         if !metadata.is_file() || metadata.len() != expected.size {
             return Err(tampered());

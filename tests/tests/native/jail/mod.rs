@@ -3,6 +3,7 @@
 mod confinement;
 mod drives;
 mod faults;
+mod foreign_snapshots;
 mod planted;
 mod recovery;
 mod snapshots;

@@ -1,13 +1,20 @@
 //! What is not what was saved, or cannot go on here, is refused before Firecracker is asked.
 
 use serde_json::{Value, json};
-use smartvm::snapshot::{RestoreVm, Verify};
+use smartvm::snapshot::{RestoreVm, SharedDrive, Verify};
 
 use super::{name, restored, runs, snapshot};
 use crate::support::Bench;
 
+/// What must be said of a snapshot whose manifest was changed: it was not made here.
+fn shared(bench: &Bench) -> SharedDrive {
+    SharedDrive { drive_id: "shared".into(), path: bench.file("shared") }
+}
+
 async fn refused(bench: &Bench) -> String {
-    let error = restored(bench, RestoreVm::new(name("one"))).await.expect_err("it is not right");
+    let mut request = RestoreVm::new(name("one"));
+    request.drives = vec![shared(bench)];
+    let error = restored(bench, request).await.expect_err("it is not right");
     assert_eq!(bench.vm_dirs(), Vec::<std::path::PathBuf>::new(), "{error}");
     error.code().to_owned()
 }
@@ -67,6 +74,7 @@ async fn a_manifest_of_another_world_is_refused() {
     other(&|it| it["cpu"]["flags"] = json!(["fpu", "a_flag_of_the_future"]));
     let mut request = RestoreVm::new(name("one"));
     request.accept_other_cpu = true;
+    request.drives = vec![shared(&bench)];
     let vm = restored(&bench, request).await.unwrap();
     runs(&vm).await;
     vm.cleanup().await.unwrap();

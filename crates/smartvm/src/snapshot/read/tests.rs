@@ -45,7 +45,25 @@ fn a_drive_and_a_persistent_memory_of_one_id_are_two_files() {
 
 #[test]
 fn what_would_leave_the_snapshot_is_refused() {
-    for path in ["/etc/passwd", "../x", "drives/../../x", "", "a\0b", "./x"] {
+    for path in [
+        "/etc/passwd",
+        "../x",
+        "drives/../../x",
+        "",
+        "drives/a\0b",
+        "./x",
+        // What is ours beside it, and what the jailer copies to.
+        "record.json",
+        "firecracker",
+        "firecracker.sock",
+        "restore.memory",
+        "drives",
+        "drives/",
+        "drives/.",
+        "drives/..",
+        "drives/a/b",
+        "pmem/x",
+    ] {
         let said = refused(|value| value["drives"][0]["path"] = json!(path));
         assert!(said.contains("a drive at"), "{path}: {said}");
     }
@@ -74,6 +92,8 @@ fn what_contradicts_itself_is_refused() {
     assert!(said.contains("wrong parent"), "{said}");
     let said = refused(|value| value["memorySize"] = json!(1));
     assert!(said.contains("memory file"), "{said}");
+    let said = refused(|value| value["config"]["machineConfig"]["memSizeMib"] = json!(1_u64 << 44));
+    assert!(said.contains("more memory than was saved"), "{said}");
     let said = refused(|value| value["memory"]["sha256"] = json!("x"));
     assert!(said.contains("hexadecimal"), "{said}");
 }

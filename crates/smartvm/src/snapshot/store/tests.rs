@@ -48,9 +48,10 @@ fn a_draft_that_is_dropped_leaves_nothing_and_a_dead_ones_goes_with_the_next_com
 fn of_two_makers_of_one_name_the_second_fails_and_leaves_nothing() {
     let (_dir, store) = store();
     let draft = store.draft(&name("one")).unwrap();
-    fs_err::write(draft.path().join(files::MEMORY), "x").unwrap();
+    let memory = fs_err::File::create(draft.path().join(files::MEMORY)).unwrap();
     fs_err::write(draft.path().join(files::VMSTATE), "x").unwrap();
     let mut other = manifest("one");
+    memory.set_len(other.memory_size).unwrap();
     other.drives.clear();
     put(&store, "one", None, &[]);
     assert_eq!(draft.publish(other).unwrap_err().code(), "SNAPSHOT_EXISTS");
