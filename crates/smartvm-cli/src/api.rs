@@ -77,7 +77,7 @@ pub(crate) fn perform(
         printer.warning("the `smartvm run` that owns the VM is not told whether it is paused");
     }
     let answer = run::runtime()?.block_on(async {
-        let client = ApiClient::connect(&vm.socket_path())
+        let client = ApiClient::connect_to(&vm.socket_path(), vm.process_id())
             .await
             .map_err(|error| Failure::of(&error, error.code(), error.hint()))?;
         client

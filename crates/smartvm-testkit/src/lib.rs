@@ -6,6 +6,7 @@
 
 mod eventually;
 pub mod fixtures;
+mod hostile_firecracker;
 pub mod http;
 pub mod leak;
 mod loop_fs;
@@ -19,6 +20,7 @@ mod traffic;
 pub mod vsock_program;
 
 pub use eventually::eventually;
+pub use hostile_firecracker::hostile_firecracker;
 pub use leak::HostSnapshot;
 pub use loop_fs::LoopFs;
 pub use net_namespace::NetNamespace;

@@ -12,6 +12,7 @@ mod conformance;
 mod console;
 mod devices;
 mod faults;
+mod hostile;
 mod jail;
 mod known_bad;
 mod lifecycle;

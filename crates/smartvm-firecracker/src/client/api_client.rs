@@ -57,6 +57,8 @@ const DEFAULT_PAYLOAD_LIMIT: usize = 51_200;
 #[derive(Debug, Clone)]
 pub struct ApiClient {
     pub(super) path: Arc<Path>,
+    /// The process that must listen there, if it is known.
+    pub(super) peer: Option<u32>,
     pub(super) link: Arc<Mutex<Option<Link>>>,
     pub(super) deadline: Duration,
     snapshot_deadline: Duration,
@@ -73,11 +75,26 @@ impl ApiClient {
     /// # Errors
     /// When nothing listens there or the socket may not be used.
     pub async fn connect(path: &Path) -> Result<Self, ConnectError> {
-        let link = Link::open(path)
+        Self::open(path, None).await
+    }
+
+    /// The same, of the process with this id: now and whenever a connection is made anew, nothing is
+    /// sent to another one. A Firecracker that a guest has taken over can put a link to any socket of the host
+    /// in the place of its own.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), and when another process listens there.
+    pub async fn connect_to(path: &Path, process: u32) -> Result<Self, ConnectError> {
+        Self::open(path, Some(process)).await
+    }
+
+    async fn open(path: &Path, peer: Option<u32>) -> Result<Self, ConnectError> {
+        let link = Link::open(path, peer)
             .await
             .map_err(|source| ConnectError { path: path.to_owned(), source })?;
         Ok(Self {
             path: path.into(),
+            peer,
             link: Arc::new(Mutex::new(Some(link))),
             deadline: DEFAULT_DEADLINE,
             snapshot_deadline: DEFAULT_SNAPSHOT_DEADLINE,

@@ -6,7 +6,8 @@
 //! layer refuses, which it does once for each piece that it reads.
 //!
 //! So our half for reading stays open until Firecracker has closed its side, which it does as
-//! soon as it sees that nothing more will come.
+//! soon as it sees that nothing more will come. Whoever writes more than any answer has is not
+//! Firecracker, or not any more, and is not listened to for longer.
 
 use std::io;
 use std::os::unix::net::UnixStream as StdStream;
@@ -15,6 +16,9 @@ use rustix::net::Shutdown;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::runtime::Handle;
+
+/// More than Firecracker writes in an answer and the refusals after it, in bytes.
+const LIMIT: usize = 2 << 20;
 
 /// Says that no more requests will come, and reads what does until Firecracker closes.
 ///
@@ -34,11 +38,12 @@ pub(super) fn take_leave(stream: &StdStream) {
 async fn read_to_end(stream: StdStream) {
     let Ok(watched) = UnixStream::from_std(stream) else { return };
     let mut scratch = [0; 4 << 10];
-    loop {
+    let mut read_so_far = 0;
+    while read_so_far < LIMIT {
         let read = watched.async_io(Interest::READABLE, || watched.try_read(&mut scratch)).await;
         match read {
             Ok(0) => return,
-            Ok(_) => {}
+            Ok(count) => read_so_far += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return,
         }

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
 
 use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
 use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -46,8 +47,16 @@ pub(super) enum ExchangeFailure {
 }
 
 impl Link {
-    pub(super) async fn open(path: &Path) -> io::Result<Self> {
+    /// Connects to `path`, where the process `peer` must listen, if it is known.
+    pub(super) async fn open(path: &Path, peer: Option<u32>) -> io::Result<Self> {
         let stream = UnixStream::connect(path).await?.into_std()?;
+        if let Some(peer) = peer {
+            let pid = socket_peercred(&stream)?.pid.as_raw_nonzero().get();
+            if u32::try_from(pid) != Ok(peer) {
+                let message = format!("process {pid} listens there, which is not the VM's");
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+            }
+        }
         Ok(Self { stream, received: Vec::with_capacity(BUFFER), settled: true })
     }
 

@@ -131,7 +131,7 @@ impl ApiClient {
     }
 
     async fn open_link(&self) -> Result<Link, ExchangeError> {
-        Link::open(&self.path).await.map_err(ExchangeError::Connect)
+        Link::open(&self.path, self.peer).await.map_err(ExchangeError::Connect)
     }
 
     /// Changes a resource in the one way there is.

@@ -76,7 +76,8 @@ impl FirecrackerProcess {
     /// Connects as soon as the socket takes connections.
     async fn connected(&self) -> Result<ApiClient, ReadyError> {
         let mut watch = self.socket_watch.lock().await;
-        let client = connect_when_there(&self.socket_path, watch.as_ref()).await?;
+        let client =
+            connect_when_there(&self.socket_path, self.identity.pid, watch.as_ref()).await?;
         *watch = None;
         Ok(client)
     }
@@ -177,11 +178,12 @@ impl ReadyError {
 
 async fn connect_when_there(
     path: &Path,
+    process: u32,
     watch: Option<&SocketWatch>,
 ) -> Result<ApiClient, ReadyError> {
     let mut refusals = 0;
     loop {
-        let error = match ApiClient::connect(path).await {
+        let error = match ApiClient::connect_to(path, process).await {
             Ok(client) => return Ok(client),
             Err(error) => error,
         };

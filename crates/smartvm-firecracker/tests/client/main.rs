@@ -205,3 +205,13 @@ async fn a_socket_without_listener_cannot_be_connected_to() {
     let error = ApiClient::connect(&dir.path().join("socket")).await.unwrap_err();
     assert_eq!(error.code(), "SOCKET_CONNECT_FAILED");
 }
+
+#[tokio::test]
+async fn a_socket_of_another_process_gets_no_request() {
+    let server = BrokenFirecracker::serve(vec![vec![version_answer("1.12.1")], vec![]]);
+    let us = std::process::id();
+    let refused = ApiClient::connect_to(&server.socket(), us + 1).await.unwrap_err();
+    assert_eq!(refused.code(), "SOCKET_CONNECT_FAILED");
+    assert!(server.requests().is_empty());
+    ApiClient::connect_to(&server.socket(), us).await.unwrap();
+}

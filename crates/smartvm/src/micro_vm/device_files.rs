@@ -3,26 +3,24 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use smartvm_firecracker::api::FullVmConfiguration;
 use tokio::task::JoinHandle;
 
+use super::device_file::DeviceFile;
 use super::files::{self, Content};
-use crate::config::{DriveConfig, DriveSpec, VmSpec};
+use super::handle::VmSetup;
+use crate::config::{DriveConfig, DriveSpec};
 use crate::home::WorkDir;
 use crate::smart_vm_error::SmartVmError;
+use crate::snapshot::{DriveKind, SavedDrive};
 
-/// What a device with a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum DeviceKind {
-    Drive,
-    Pmem,
-}
-
-/// Which name in the work directory belongs to which device. A device keeps its name when it is
-/// given another content, so that a snapshot finds every content by the name it was started with.
+/// What each device of the VM has, as it was given: our own record, which no answer of Firecracker
+/// changes. A device keeps its name in the work directory when it is given another content, so that
+/// a snapshot finds every content by the name it was started with.
 #[derive(Debug)]
 pub(super) struct DeviceFiles {
     work_dir: WorkDir,
-    names: BTreeMap<(DeviceKind, String), PathBuf>,
+    devices: BTreeMap<(DriveKind, String), DeviceFile>,
     /// A copy that cannot be interrupted, when its awaiting was.
     copying: Option<JoinHandle<Result<(), SmartVmError>>>,
 }
@@ -31,40 +29,74 @@ pub(super) struct DeviceFiles {
 #[derive(Debug)]
 #[must_use = "one of the two contents must go"]
 pub(super) struct Swap {
-    name: PathBuf,
+    key: (DriveKind, String),
+    device: DeviceFile,
     former: PathBuf,
 }
 
 impl Swap {
     /// What Firecracker is told.
     pub(super) fn name(&self) -> &Path {
-        &self.name
+        self.device.name()
     }
 }
 
 impl DeviceFiles {
-    /// The files of a VM that was started from `spec`.
-    pub(super) fn of(spec: &VmSpec, work_dir: WorkDir) -> Self {
-        let drives = spec.drives.iter().map(|drive| {
-            ((DeviceKind::Drive, drive.config().drive_id.clone()), files::drive_name(drive))
+    /// The files of a VM that was started.
+    pub(super) fn of(setup: &VmSetup, work_dir: WorkDir) -> Self {
+        let devices = match &setup.restore {
+            Some(plan) => {
+                plan.snapshot.manifest().drives.iter().map(DeviceFile::restored).collect()
+            }
+            None => {
+                let (spec, stages) = (&setup.spec, setup.options.ephemeral_writable_drives);
+                let drives = spec.drives.iter().map(|drive| {
+                    let content = Content::of_drive(drive.config(), stages);
+                    let key = (DriveKind::Block, drive.config().drive_id.clone());
+                    (key, DeviceFile::of_drive(drive, content))
+                });
+                let pmem = spec.config().pmem.iter().map(|device| {
+                    let content = Content::of_pmem(device, stages);
+                    let key = (DriveKind::Pmem, device.id.clone());
+                    let read_only = device.read_only == Some(true);
+                    (key, DeviceFile::new(files::pmem_name(&device.id), read_only, content))
+                });
+                drives.chain(pmem).collect()
+            }
+        };
+        Self { work_dir, devices, copying: None }
+    }
+
+    /// What a snapshot says of each device but for its digest, with the file that its content is in. What
+    /// Firecracker says of them is only compared.
+    pub(super) fn save(
+        &self,
+        answered: &FullVmConfiguration,
+    ) -> Result<Vec<(SavedDrive, PathBuf)>, SmartVmError> {
+        let told = answered.drives.len() + answered.pmem.len();
+        let known = self.devices.iter().map(|((kind, id), device)| {
+            let same = match kind {
+                DriveKind::Block => answered.drives.iter().any(|drive| device.is_drive(id, drive)),
+                DriveKind::Pmem => answered.pmem.iter().any(|pmem| device.is_pmem(id, pmem)),
+            };
+            device.save(*kind, id, &self.work_dir, same && told == self.devices.len())
         });
-        let pmem = spec.config().pmem.iter();
-        let pmem = pmem.map(|it| ((DeviceKind::Pmem, it.id.clone()), files::pmem_name(&it.id)));
-        let names = drives.chain(pmem).collect();
-        Self { work_dir, names, copying: None }
+        known.collect()
     }
 
     /// Puts a content in the place of the device's. [`conclude`](Self::conclude) ends it.
     pub(super) async fn swap(
         &mut self,
-        kind: DeviceKind,
+        kind: DriveKind,
         id: &str,
         content: Content,
     ) -> Result<Swap, SmartVmError> {
-        let name = match self.names.get(&(kind, id.to_owned())) {
-            Some(name) => name.clone(),
+        let key = (kind, id.to_owned());
+        let device = match self.devices.get(&key) {
+            Some(device) => device.with(content.clone()),
             None => return Err(SmartVmError::NoSuchDevice { id: id.to_owned() }),
         };
+        let name = device.name().to_owned();
         let (new, former) = (suffixed(&name, ".new"), suffixed(&name, ".former"));
         self.put(content, new.clone()).await?;
         let replace = |from: &Path, to: &Path| {
@@ -75,56 +107,58 @@ impl DeviceFiles {
             replace(&former, &name)?;
             return Err(error);
         }
-        Ok(Swap { name, former })
+        Ok(Swap { key, device, former })
     }
 
     /// Keeps the new content when Firecracker took it, and the former one when it did not.
     pub(super) fn conclude(
-        &self,
+        &mut self,
         swap: Swap,
         taken: Result<(), SmartVmError>,
     ) -> Result<(), SmartVmError> {
         let settled = match &taken {
             Ok(()) => self.work_dir.withdraw(&swap.former),
-            Err(_) => self.work_dir.replace(&swap.former, &swap.name),
+            Err(_) => self.work_dir.replace(&swap.former, swap.name()),
         };
         taken?;
+        self.devices.insert(swap.key, swap.device);
         settled.map_err(|source| self.unusable(&swap.former, source))
     }
 
     /// Gives a new device its content, and returns what Firecracker is told.
     pub(super) async fn add(
         &mut self,
-        kind: DeviceKind,
+        kind: DriveKind,
         id: &str,
+        read_only: bool,
         content: Content,
     ) -> Result<PathBuf, SmartVmError> {
         let key = (kind, id.to_owned());
-        if self.names.contains_key(&key) {
+        if self.devices.contains_key(&key) {
             return Err(SmartVmError::DeviceExists { id: id.to_owned() });
         }
         let name = match kind {
-            DeviceKind::Drive => files::drive_name(&DriveSpec {
+            DriveKind::Block => files::drive_name(&DriveSpec {
                 config: DriveConfig {
                     drive_id: id.to_owned(),
                     path_on_host: content.source.clone(),
                     ..DriveConfig::default()
                 },
             }),
-            DeviceKind::Pmem => files::pmem_name(id),
+            DriveKind::Pmem => files::pmem_name(id),
         };
         if let Some(dir) = name.parent().and_then(Path::to_str) {
             self.work_dir.make_dir(dir).map_err(|source| self.unusable(&name, source))?;
         }
-        self.put(content, name.clone()).await?;
-        self.names.insert(key, name.clone());
+        self.put(content.clone(), name.clone()).await?;
+        self.devices.insert(key, DeviceFile::new(name.clone(), read_only, content));
         Ok(name)
     }
 
     /// Forgets the content of a new device that Firecracker did not take.
     pub(super) fn keep_if(
         &mut self,
-        kind: DeviceKind,
+        kind: DriveKind,
         id: &str,
         taken: Result<(), SmartVmError>,
     ) -> Result<(), SmartVmError> {
@@ -136,10 +170,11 @@ impl DeviceFiles {
     }
 
     /// Removes the content of a device that is no more. The host's own file stays.
-    pub(super) fn remove(&mut self, kind: DeviceKind, id: &str) -> Result<(), SmartVmError> {
-        match self.names.remove(&(kind, id.to_owned())) {
-            Some(name) => {
-                self.work_dir.withdraw(&name).map_err(|source| self.unusable(&name, source))
+    pub(super) fn remove(&mut self, kind: DriveKind, id: &str) -> Result<(), SmartVmError> {
+        match self.devices.remove(&(kind, id.to_owned())) {
+            Some(device) => {
+                let name = device.name();
+                self.work_dir.withdraw(name).map_err(|source| self.unusable(name, source))
             }
             None => Ok(()),
         }
@@ -174,19 +209,18 @@ fn suffixed(name: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::VmConfig;
 
     /// A work directory with one drive, and the files behind it.
     fn with_one_drive(dir: &Path) -> DeviceFiles {
-        let config = VmConfig::from_json(
-            r#"{"bootSource":{"kernelImagePath":"/k"},
-                "drives":[{"driveId":"data","pathOnHost":"/disk"}]}"#,
-        );
-        let spec = config.unwrap().validate().unwrap();
         fs_err::create_dir(dir.join("drives")).unwrap();
         fs_err::write(dir.join("drives/data-disk"), "former").unwrap();
         fs_err::write(dir.join("new"), "new").unwrap();
-        DeviceFiles::of(&spec, WorkDir::plain(dir.to_owned()))
+        let device = DeviceFile::new("drives/data-disk".into(), false, copy_of("/disk".into()));
+        DeviceFiles {
+            work_dir: WorkDir::plain(dir.to_owned()),
+            devices: [((DriveKind::Block, "data".to_owned()), device)].into(),
+            copying: None,
+        }
     }
 
     fn copy_of(path: PathBuf) -> Content {
@@ -196,7 +230,7 @@ mod tests {
 
     async fn swapped(dir: &Path, answer: Result<(), SmartVmError>) -> Result<(), SmartVmError> {
         let mut files = with_one_drive(dir);
-        let swap = files.swap(DeviceKind::Drive, "data", copy_of(dir.join("new"))).await.unwrap();
+        let swap = files.swap(DriveKind::Block, "data", copy_of(dir.join("new"))).await.unwrap();
         assert_eq!(swap.name(), Path::new("drives/data-disk"));
         files.conclude(swap, answer)
     }
@@ -230,10 +264,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut files = with_one_drive(dir.path());
         let missing = copy_of(dir.path().join("missing"));
-        let failed = files.swap(DeviceKind::Drive, "data", missing).await.unwrap_err();
+        let failed = files.swap(DriveKind::Block, "data", missing).await.unwrap_err();
         assert_eq!(failed.code(), "DRIVE_STAGING_FAILED");
         let missing = copy_of(dir.path().join("missing"));
-        files.add(DeviceKind::Drive, "more", missing).await.unwrap_err();
+        files.add(DriveKind::Block, "more", false, missing).await.unwrap_err();
         assert_eq!(drives(dir.path()), [("data-disk".into(), "former".into())]);
     }
 
@@ -242,18 +276,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut files = with_one_drive(dir.path());
         let new = || copy_of(dir.path().join("new"));
-        let name = files.add(DeviceKind::Drive, "more", new()).await.unwrap();
+        let name = files.add(DriveKind::Block, "more", false, new()).await.unwrap();
         assert_eq!(name, Path::new("drives/more-new"));
-        let twice = files.add(DeviceKind::Drive, "more", new()).await.unwrap_err();
+        let twice = files.add(DriveKind::Block, "more", false, new()).await.unwrap_err();
         assert_eq!(twice.code(), "DEVICE_EXISTS");
-        files.keep_if(DeviceKind::Drive, "more", Ok(())).unwrap();
+        files.keep_if(DriveKind::Block, "more", Ok(())).unwrap();
         assert_eq!(drives(dir.path()).len(), 2);
-        files.remove(DeviceKind::Drive, "more").unwrap();
+        files.remove(DriveKind::Block, "more").unwrap();
         assert_eq!(drives(dir.path()).len(), 1);
 
-        files.add(DeviceKind::Drive, "more", new()).await.unwrap();
+        files.add(DriveKind::Block, "more", false, new()).await.unwrap();
         let refused = Err(SmartVmError::NoClient { call: "test" });
-        files.keep_if(DeviceKind::Drive, "more", refused).unwrap_err();
+        files.keep_if(DriveKind::Block, "more", refused).unwrap_err();
         assert_eq!(drives(dir.path()).len(), 1);
     }
 }

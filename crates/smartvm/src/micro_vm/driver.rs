@@ -61,6 +61,9 @@ enum Outcome<T> {
     Done(T),
     /// A kill or a cleanup came, or (`None`) the last handle went.
     Interrupted(Option<Request>),
+    /// Nobody gives the guest its memory any more: what was asked of Firecracker may wait for that, and
+    /// the guest is at its end.
+    MemoryLost(UffdError),
 }
 
 impl Driver {
@@ -139,7 +142,7 @@ impl Driver {
         self.state.send_replace(VmState::Configuring);
         let setup = Arc::clone(&self.setup);
         let mut attempt = Attempt::default();
-        let outcome = self.unless_interrupted(start(&setup, &mut attempt)).await;
+        let outcome = self.unless_interrupted(&mut None, start(&setup, &mut attempt)).await;
         let error = match outcome {
             Outcome::Done(Ok(started)) => return Ok(self.started(started, attempt)),
             Outcome::Done(Err(error)) => error,
@@ -147,6 +150,7 @@ impl Driver {
                 self.deferred.extend(request);
                 SmartVmError::Interrupted { call: Call::Start }
             }
+            Outcome::MemoryLost(error) => SnapshotError::from(error).into(),
         };
         if let Err(left) = attempt.undo().await {
             tracing::warn!(vm = %setup.spec.id(), error = %left, "a failed start left files behind");
@@ -170,7 +174,7 @@ impl Driver {
             running.process_id = Some(process.identity().pid);
             running.client = Some(Arc::clone(&client));
         });
-        let files = DeviceFiles::of(&self.setup.spec, dir.work_dir());
+        let files = DeviceFiles::of(&self.setup, dir.work_dir());
         let (recording, uffd) = (attempt.recording, attempt.uffd);
         self.live = Some(Live { process, client, dir, recording, files, uffd, counted_from });
         self.state.send_replace(state);
@@ -183,12 +187,12 @@ impl Driver {
             Call::Pause => (VmRunState::Paused, "pause the guest", VmState::Paused),
             _ => (VmRunState::Resumed, "resume the guest", VmState::Running),
         };
-        let Some(live) = self.live.take() else {
+        let Some(mut live) = self.live.take() else {
             return Err(SmartVmError::NoClient { call: during });
         };
-        let outcome =
-            self.unless_interrupted(call(&live.process, during, live.client.set_vm_state(wanted)));
-        let outcome = outcome.await;
+        let Live { process, client, uffd, .. } = &mut live;
+        let switching = call(process, during, client.set_vm_state(wanted));
+        let outcome = self.unless_interrupted(uffd, switching).await;
         self.live = Some(live);
         match outcome {
             Outcome::Done(Ok(())) => {
@@ -200,6 +204,7 @@ impl Driver {
                 self.deferred.extend(request);
                 Err(SmartVmError::Interrupted { call: to })
             }
+            Outcome::MemoryLost(error) => Err(self.end_without_memory(error).await),
         }
     }
 
@@ -210,9 +215,9 @@ impl Driver {
             return Err(SmartVmError::NoClient { call: call.phrase() });
         };
         let outcome = {
-            let Live { process, client, files, .. } = &mut live;
+            let Live { process, client, files, uffd, .. } = &mut live;
             let mut target = Target { process, client, files };
-            self.unless_interrupted(target.apply(update)).await
+            self.unless_interrupted(uffd, target.apply(update)).await
         };
         live.files.settled().await;
         self.live = Some(live);
@@ -222,6 +227,7 @@ impl Driver {
                 self.deferred.extend(request);
                 Err(SmartVmError::Interrupted { call: Call::Live(call) })
             }
+            Outcome::MemoryLost(error) => Err(self.end_without_memory(error).await),
         }
     }
 
@@ -238,11 +244,13 @@ impl Driver {
             client: &live.client,
             work_dir: live.dir.work_dir(),
             jail: live.dir.jail(),
+            files: &live.files,
             state: *self.state.borrow(),
             counted_from: live.counted_from,
         };
         let mut capture = Capture::default();
-        let outcome = self.unless_interrupted(subject.save(&request, &mut capture)).await;
+        let saving = subject.save(&request, &mut capture);
+        let outcome = self.unless_interrupted(&mut live.uffd, saving).await;
         if capture.progress.paused {
             self.state.send_replace(VmState::Paused);
         }
@@ -267,10 +275,23 @@ impl Driver {
                 self.deferred.extend(request);
                 SmartVmError::Interrupted { call: Call::Snapshot }
             }
+            Outcome::MemoryLost(error) => {
+                self.live = Some(live);
+                let error = self.end_without_memory(error).await;
+                capture.undo().await;
+                drop(reply.send(Err(error)));
+                return;
+            }
         };
         self.live = Some(live);
         capture.undo().await;
         drop(reply.send(Err(error)));
+    }
+
+    /// The same in the middle of a call, which fails with what is returned.
+    async fn end_without_memory(&mut self, error: UffdError) -> SmartVmError {
+        self.memory_lost(&error).await;
+        SnapshotError::from(error).into()
     }
 
     /// Ends a guest that would stand still for ever at the next page that it touches.
@@ -288,15 +309,18 @@ impl Driver {
             exit: self.end.borrow().as_ref().and_then(|end| end.exit.clone()),
             took: Duration::ZERO,
         };
-        let Some(live) = self.live.take() else {
+        let Some(mut live) = self.live.take() else {
             return nothing;
         };
         let state = *self.state.borrow();
-        let stopping = stop(&live.process, &live.client, state, patience);
-        let report = match self.unless_interrupted(stopping).await {
+        let Live { process, client, uffd, .. } = &mut live;
+        let stopping = stop(process, client, state, patience);
+        let report = match self.unless_interrupted(uffd, stopping).await {
             Outcome::Done(report) => report,
-            Outcome::Interrupted(request) => {
-                self.deferred.extend(request);
+            ended @ (Outcome::Interrupted(_) | Outcome::MemoryLost(_)) => {
+                if let Outcome::Interrupted(request) = ended {
+                    self.deferred.extend(request);
+                }
                 let termination = live.process.terminate(KILL_NOW).await;
                 StopReport { ended_by: "SIGKILL", exit: termination.exit, took: Duration::ZERO }
             }
@@ -357,13 +381,19 @@ impl Driver {
     }
 
     /// Awaits `work`, hearing requests meanwhile: urgent ones interrupt it, those that the state
-    /// refuses are refused at once, the others wait for its outcome.
-    async fn unless_interrupted<T>(&mut self, work: impl Future<Output = T>) -> Outcome<T> {
+    /// refuses are refused at once, the others wait for its outcome. A failure of what gives the guest
+    /// its memory interrupts it as well.
+    async fn unless_interrupted<T>(
+        &mut self,
+        uffd: &mut Option<UffdHandler>,
+        work: impl Future<Output = T>,
+    ) -> Outcome<T> {
         let mut work = pin!(work);
         loop {
             tokio::select! {
                 biased;
                 done = &mut work => return Outcome::Done(done),
+                failed = memory_lost(uffd) => return Outcome::MemoryLost(failed),
                 request = self.requests.recv() => match request {
                     None => return Outcome::Interrupted(None),
                     Some(request) if request.is_urgent() => {

@@ -24,7 +24,9 @@ use crate::lifecycle::VmState;
 use crate::network::Attached;
 use crate::preflight;
 use crate::smart_vm_error::SmartVmError;
-use crate::snapshot::{DriveContent, MemoryBackend, RestorePlan, SnapshotError, UffdHandler};
+use crate::snapshot::{
+    DriveContent, MemoryBackend, RestorePlan, SnapshotError, UffdHandler, UffdPeer,
+};
 
 /// The snapshot's files and our socket, in the work directory.
 const VMSTATE: &str = "restore.vmstate";
@@ -69,7 +71,8 @@ pub(super) async fn restore(
     let mut uffd = None;
     if plan.request.backend == MemoryBackend::Uffd {
         let socket = work_dir.host_path(Path::new(UFFD));
-        let peer = process.identity().pid;
+        let (uid, _) = dir.user();
+        let peer = UffdPeer { pid: process.identity().pid, uid };
         let handler = UffdHandler::start(&socket, &snapshot.memory_path(), peer);
         uffd = Some(handler.map_err(unusable_dir)?);
         work_dir.adopt(Path::new(UFFD)).map_err(unusable_dir)?;

@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::call::call;
+use super::device_files::DeviceFiles;
 use super::handle::VmSetup;
-use super::known_drive::{KnownDrive, same_file};
 use crate::home::{Access, WorkDir};
 use crate::jail::{Jail, is_in_memory};
 use crate::lifecycle::VmState;
@@ -42,6 +42,7 @@ pub(super) struct Subject<'a> {
     pub(super) client: &'a ApiClient,
     pub(super) work_dir: WorkDir,
     pub(super) jail: Option<&'a Jail>,
+    pub(super) files: &'a DeviceFiles,
     pub(super) state: VmState,
     pub(super) counted_from: Option<Uuid>,
 }
@@ -114,11 +115,9 @@ impl Subject<'_> {
         } else {
             Ok(())
         };
-        let collected = if saved.is_ok() { self.collect(draft) } else { Ok(()) };
         self.withdraw();
         let drives = saved?;
         resumed?;
-        collected?;
         self.manifest(draft, parent, drives).await
     }
 
@@ -146,8 +145,8 @@ impl Subject<'_> {
             counted_from: self.counted_from,
         };
         let drives = self.drives().await?;
-        let captured = drives.iter().filter(|drive| drive.content == DriveContent::Captured);
-        let captured: Vec<_> = captured.map(|drive| self.work_dir.host_path(&drive.path)).collect();
+        let captured = drives.iter().filter(|(it, _)| it.content == DriveContent::Captured);
+        let captured: Vec<_> = captured.map(|(_, file)| file.clone()).collect();
         let store = SmartVm::snapshots_dir(&self.setup.options.data_dir);
         let request = request.clone();
         let prepared =
@@ -192,10 +191,9 @@ impl Subject<'_> {
             },
         )?;
 
-        let captured = drives.iter().filter(|drive| drive.content == DriveContent::Captured);
-        let copies: Vec<(PathBuf, PathBuf)> = captured
-            .map(|drive| (self.work_dir.host_path(&drive.path), draft.drive_path(drive)))
-            .collect();
+        let captured = drives.iter().filter(|(it, _)| it.content == DriveContent::Captured);
+        let copies: Vec<(PathBuf, PathBuf)> =
+            captured.map(|(drive, file)| (file.clone(), draft.drive_path(drive))).collect();
         if !copies.is_empty() {
             let copying = progress.copying.insert(tokio::task::spawn_blocking(move || {
                 copies.iter().try_for_each(|(from, to)| stage_drive(from, to).map(drop))
@@ -205,16 +203,14 @@ impl Subject<'_> {
             let copied = copied.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?;
             copied.map_err(|error| SnapshotError::from(CreateSnapshotError::from(error)))?;
         }
-        Ok(drives)
+        Ok(drives.into_iter().map(|(drive, _)| drive).collect())
     }
 
-    /// What becomes of each drive that Firecracker has at this moment.
-    async fn drives(&self) -> Result<Vec<SavedDrive>, SmartVmError> {
+    /// What becomes of each drive at this moment, and the file that its content is in. By our own
+    /// records: a Firecracker that a guest has taken over would name any file of the host.
+    async fn drives(&self) -> Result<Vec<(SavedDrive, PathBuf)>, SmartVmError> {
         let config = self.client.get_vm_config();
-        let config = call(self.process, "ask for the drives", config).await?;
-        let drives = config.drives.iter().map(KnownDrive::drive);
-        let pmem = config.pmem.iter().map(KnownDrive::pmem);
-        drives.chain(pmem).map(|known| known.save(self.setup, &self.work_dir)).collect()
+        self.files.save(&call(self.process, "ask for the drives", config).await?)
     }
 
     async fn manifest(
@@ -236,9 +232,10 @@ impl Subject<'_> {
                 .map_err(failed("ask Firecracker which snapshots it writes"))?,
         };
         let host = HostIdentity::here().map_err(failed("look at this host's processor"))?;
-        // More than was configured when memory was plugged in meanwhile.
-        let memory = fs_err::metadata(draft.memory());
-        let memory_size = memory.map_err(failed("look at the guest's memory"))?.len();
+        let memory_size = self.written(draft).map_err(|source| {
+            let action = "take what Firecracker wrote";
+            SnapshotError::from(CreateSnapshotError::Io { action, source })
+        })?;
         let kind = if parent.is_some() { SnapshotKind::Diff } else { SnapshotKind::Full };
         Ok(SnapshotManifest {
             schema_version: SnapshotManifest::SCHEMA_VERSION,
@@ -261,6 +258,26 @@ impl Subject<'_> {
         })
     }
 
+    /// Takes the two files back from Firecracker, and returns the size of the memory. They are what it was
+    /// lent, whatever it says that it has written; what cannot be of this guest gets no name.
+    fn written(&self, draft: &Draft) -> std::io::Result<u64> {
+        draft.take_back()?;
+        let nonsense = |what: String| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
+        let size = |path: PathBuf| fs_err::metadata(path).map(|found| found.len());
+        let (vmstate, memory) = (size(draft.vmstate())?, size(draft.memory())?);
+        if !(1..=SnapshotManifest::MAX_VMSTATE).contains(&vmstate) {
+            return Err(nonsense(format!("a state of {vmstate} bytes")));
+        }
+        let least = self.setup.spec.machine.mem_size_mib << 20;
+        // More than was configured when memory was plugged in meanwhile.
+        let plugged =
+            self.setup.spec.memory_hotplug.as_ref().map_or(0, |it| it.total_size_mib << 20);
+        if !(least..=least.saturating_add(plugged)).contains(&memory) {
+            return Err(nonsense(format!("{memory} bytes of memory of a guest that has {least}")));
+        }
+        Ok(memory)
+    }
+
     fn expose(&self, draft: &Draft) -> Result<(), SmartVmError> {
         // What an interrupted one left.
         self.withdraw();
@@ -268,22 +285,6 @@ impl Subject<'_> {
             self.work_dir.expose(&file, Path::new(name), Access::ReadWrite).map_err(|source| {
                 SnapshotError::Io { action: "let Firecracker write the snapshot's files", source }
             })?;
-        }
-        Ok(())
-    }
-
-    /// Takes what Firecracker wrote, where it could not be given the snapshot's own files.
-    fn collect(&self, draft: &Draft) -> Result<(), SmartVmError> {
-        for (file, name) in [(draft.vmstate(), VMSTATE), (draft.memory(), MEMORY)] {
-            let written = self.work_dir.host_path(Path::new(name));
-            if same_file(&written, &file) {
-                continue;
-            }
-            let failed =
-                |source| SnapshotError::Io { action: "take the files that were written", source };
-            fs_err::remove_file(&file).map_err(failed)?;
-            let copied = stage_drive(&written, &file);
-            copied.map_err(|error| SnapshotError::from(CreateSnapshotError::from(error)))?;
         }
         Ok(())
     }

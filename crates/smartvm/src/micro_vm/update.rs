@@ -8,11 +8,12 @@ use smartvm_firecracker::api::{
 use smartvm_firecracker::{ApiClient, FirecrackerProcess};
 
 use super::call::call;
-use super::device_files::{DeviceFiles, DeviceKind};
+use super::device_files::DeviceFiles;
 use super::files::Content;
 use crate::config::{DriveConfig, PmemConfig};
 use crate::lifecycle::LiveCall;
 use crate::smart_vm_error::SmartVmError;
+use crate::snapshot::DriveKind;
 
 /// One change, its values already checked.
 #[derive(Debug)]
@@ -86,33 +87,35 @@ impl Target<'_> {
             }
             Update::Drive { mut patch, content: Some(content) } => {
                 let id = patch.drive_id.as_str().to_owned();
-                let swap = self.files.swap(DeviceKind::Drive, &id, content).await?;
+                let swap = self.files.swap(DriveKind::Block, &id, content).await?;
                 patch.path_on_host = Some(swap.name().to_owned());
                 let done = call(process, during, client.patch_drive(&patch)).await;
                 self.files.conclude(swap, done)
             }
             Update::AddDrive { drive, content } => {
                 let id = &drive.drive_id;
-                let name = self.files.add(DeviceKind::Drive, id, content).await?;
+                let read_only = drive.is_read_only == Some(true);
+                let name = self.files.add(DriveKind::Block, id, read_only, content).await?;
                 let put = drive.to_wire(name);
                 let done = call(process, during, client.hotplug_drive(&put)).await;
-                self.files.keep_if(DeviceKind::Drive, id, done)
+                self.files.keep_if(DriveKind::Block, id, done)
             }
             Update::RemoveDrive(id) => {
                 call(process, during, client.delete_drive(&id)).await?;
-                self.files.remove(DeviceKind::Drive, id.as_str())
+                self.files.remove(DriveKind::Block, id.as_str())
             }
             Update::Pmem(patch) => call(process, during, client.patch_pmem(&patch)).await,
             Update::AddPmem { device, content } => {
                 let id = &device.id;
-                let name = self.files.add(DeviceKind::Pmem, id, content).await?;
+                let read_only = device.read_only == Some(true);
+                let name = self.files.add(DriveKind::Pmem, id, read_only, content).await?;
                 let put = device.to_wire(name);
                 let done = call(process, during, client.hotplug_pmem(&put)).await;
-                self.files.keep_if(DeviceKind::Pmem, id, done)
+                self.files.keep_if(DriveKind::Pmem, id, done)
             }
             Update::RemovePmem(id) => {
                 call(process, during, client.delete_pmem(&id)).await?;
-                self.files.remove(DeviceKind::Pmem, id.as_str())
+                self.files.remove(DriveKind::Pmem, id.as_str())
             }
             Update::NetworkInterface(patch) => {
                 call(process, during, client.patch_network_interface(&patch)).await

@@ -4,11 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err::File;
+use rustix::fs::{Mode, fchmod, fchown};
+use rustix::process::{getegid, geteuid};
 
 use super::digest::Sha256Digest;
 use super::files;
 use super::manifest::{DriveContent, SavedDrive, SnapshotKind, SnapshotManifest};
 use super::name::SnapshotName;
+use super::own_file::open_own;
 use super::stamp::{Stamp, Stamps};
 use super::store::{SnapshotStore, SnapshotStoreError};
 use super::stored::{Snapshot, stamp_name};
@@ -53,6 +56,16 @@ impl Draft {
 
     pub(crate) fn make_drives_dir(&self) -> io::Result<()> {
         fs_err::create_dir(self.path.join(files::DRIVES))
+    }
+
+    /// Makes the two files that Firecracker wrote ours again, also those that it did not give back.
+    pub(crate) fn take_back(&self) -> io::Result<()> {
+        for path in [self.vmstate(), self.memory()] {
+            let file = open_own(&self.path, path.strip_prefix(&self.path).unwrap_or(&path))?;
+            fchown(&file, Some(geteuid()), Some(getegid()))?;
+            fchmod(&file, Mode::from_raw_mode(0o644))?;
+        }
+        Ok(())
     }
 
     /// Hashes all files, writes the manifest and gives the snapshot its name. The digests in
@@ -106,6 +119,8 @@ impl Draft {
             stamps.note(stamp_name(drive), stamp, drive.digest.sha256.clone());
         }
         let text = serde_json::to_vec_pretty(manifest).map_err(io::Error::other)?;
+        // What could not be read back gets no name.
+        SnapshotManifest::parse(&text).map_err(io::Error::other)?;
         let path = self.path.join(files::MANIFEST);
         fs_err::write(&path, text)?;
         File::open(&path)?.sync_all()?;

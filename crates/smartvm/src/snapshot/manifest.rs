@@ -121,7 +121,9 @@ pub struct SavedDrive {
 }
 
 /// As what a guest has a file of the host.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum DriveKind {
     /// A block device.
@@ -165,6 +167,9 @@ pub enum DriveContent {
 impl SnapshotManifest {
     /// The version of the form that is written and read.
     pub const SCHEMA_VERSION: u32 = 1;
+
+    /// The most that `vmstate` has, in bytes; Firecracker's own bound is 10 MiB.
+    pub const MAX_VMSTATE: u64 = 12 << 20;
 
     /// The file of a drive's content, in a snapshot that is in `dir`.
     #[must_use]

@@ -56,5 +56,5 @@ pub use smartvm_firecracker::api::NetworkOverride;
 pub use snapshot_error::SnapshotError;
 pub use store::{SnapshotStore, SnapshotStoreError};
 pub use stored::{Snapshot, Verify, VerifySnapshotError};
-pub(crate) use uffd::UffdHandler;
 pub use uffd::{GuestRegion, GuestRegions, ParseRegionsError, UffdError};
+pub(crate) use uffd::{Peer as UffdPeer, UffdHandler};

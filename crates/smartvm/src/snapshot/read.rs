@@ -152,6 +152,9 @@ impl SnapshotManifest {
         if self.memory.size != self.memory_size || self.memory_size == 0 {
             return Err("a memory file that is not as large as the memory".to_owned());
         }
+        if self.vmstate.size > Self::MAX_VMSTATE {
+            return Err(format!("a state of {} bytes", self.vmstate.size));
+        }
         if self.config.machine_config.mem_size_mib > self.memory_size.div_ceil(1 << 20) {
             return Err("a machine with more memory than was saved".to_owned());
         }
@@ -191,9 +194,7 @@ fn is_place_of(kind: DriveKind, path: &Path) -> bool {
     let name = path.to_str().and_then(|path| path.strip_prefix(directory));
     name.is_some_and(|name| {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        (1..=200).contains(&name.len())
-            && !matches!(name, "." | "..")
-            && name.bytes().all(plain)
+        (1..=200).contains(&name.len()) && !matches!(name, "." | "..") && name.bytes().all(plain)
     })
 }
 

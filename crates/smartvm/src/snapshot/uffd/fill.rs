@@ -16,6 +16,12 @@ use super::regions::{GuestRegion, GuestRegions};
 /// How many messages one read takes.
 const BATCH: usize = 64;
 
+/// More threads of Firecracker than can wait for a page at once.
+const MAX_WAITING: usize = 4096;
+
+/// How many reads are made before what is asked for is filled.
+const MAX_BATCHES: usize = 1024;
+
 /// The size of an ordinary page: only such ones can be filled with zeros that take no memory.
 const ORDINARY: usize = 4096;
 
@@ -66,7 +72,17 @@ impl Filler {
     /// the guest is gone.
     pub(super) fn serve(&mut self) -> io::Result<bool> {
         let mut buffer = [0; BATCH * MESSAGE];
+        let mut batches = 0;
         loop {
+            if self.waiting.len() > MAX_WAITING {
+                return Err(io::Error::other("more faults at once than a guest can have"));
+            }
+            if batches == MAX_BATCHES {
+                // Whoever never pauses must not keep us from being stopped. What is still to be read
+                // makes the kernel refuse the pages that it concerns.
+                break;
+            }
+            batches += 1;
             let count =
                 match rustix::io::retry_on_intr(|| rustix::io::read(&self.uffd, &mut buffer)) {
                     Ok(0) => return Ok(false),

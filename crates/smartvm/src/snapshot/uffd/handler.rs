@@ -12,7 +12,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::sync::oneshot;
 
 use super::fill::Filler;
-use super::handshake::take_over;
+use super::handshake::{Peer, take_over};
 
 /// While a removal is under way its message is not there yet: how long to wait for it.
 const SOON: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
@@ -36,7 +36,7 @@ pub(crate) struct UffdHandler {
 
 impl UffdHandler {
     /// Listens at `socket` for the process `peer`, and gives it the content of `memory`.
-    pub(crate) fn start(socket: &Path, memory: &Path, peer: u32) -> io::Result<Self> {
+    pub(crate) fn start(socket: &Path, memory: &Path, peer: Peer) -> io::Result<Self> {
         let memory = File::open(memory)?;
         let listener = UnixListener::bind(socket)?;
         fs_err::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
@@ -83,7 +83,7 @@ impl Drop for UffdHandler {
 }
 
 /// Serves faults until the guest is gone, or `stop` says so.
-fn serve(listener: &UnixListener, memory: File, peer: u32, stop: &OwnedFd) -> io::Result<()> {
+fn serve(listener: &UnixListener, memory: File, peer: Peer, stop: &OwnedFd) -> io::Result<()> {
     let memory_size = memory.metadata()?.len();
     let handover = loop {
         if !wait_for(listener.as_fd(), stop, None)? {

@@ -16,4 +16,5 @@ mod regions;
 
 pub use handler::UffdError;
 pub(crate) use handler::UffdHandler;
+pub(crate) use handshake::Peer;
 pub use regions::{GuestRegion, GuestRegions, ParseRegionsError};

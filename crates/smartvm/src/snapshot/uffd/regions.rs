@@ -70,8 +70,9 @@ struct Wire {
 }
 
 impl GuestRegions {
-    /// Reads the message that Firecracker sends before its first fault. All of the memory must be in a
-    /// memory file of `memory_size` bytes.
+    /// Reads the message that Firecracker sends before its first fault. The regions must be parts of a memory
+    /// file of `memory_size` bytes, of which no two are the same: what we keep of each page is bounded by
+    /// the file.
     ///
     /// # Errors
     /// When it is no such message, or says what cannot be.
@@ -98,6 +99,12 @@ impl GuestRegions {
                 let rule = "is where another one is";
                 return Err(ParseRegionsError::Region { index: index + 1, rule });
             }
+        }
+        let mut parts: Vec<_> = regions.iter().map(|it| (it.offset, it.offset + it.size)).collect();
+        parts.sort_unstable();
+        if let Some(index) = parts.windows(2).position(|pair| pair[0].1 > pair[1].0) {
+            let rule = "has the content of another one";
+            return Err(ParseRegionsError::Region { index: index + 1, rule });
         }
         Ok(Self(regions))
     }
@@ -184,6 +191,11 @@ mod tests {
         let twice = format!("[{0},{0}]", ONE.trim_matches(['[', ']']));
         let error = GuestRegions::parse(twice.as_bytes(), 12288).unwrap_err().to_string();
         assert!(error.contains("where another one is"), "{error}");
+        let elsewhere = ONE.replace("1048576", "2097152");
+        let same =
+            format!("[{},{}]", ONE.trim_matches(['[', ']']), elsewhere.trim_matches(['[', ']']));
+        let error = GuestRegions::parse(same.as_bytes(), 12288).unwrap_err().to_string();
+        assert!(error.contains("content of another one"), "{error}");
     }
 
     proptest! {
