@@ -101,6 +101,7 @@ impl Exit {
             | "INTERFACE_EXISTS"
             | "IP_EXHAUSTED"
             | "IP_IN_USE"
+            | "MAC_IN_USE"
             | "NETWORK_DIFFERS"
             | "PORT_IN_USE"
             | "PORT_UNAVAILABLE"

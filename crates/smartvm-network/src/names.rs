@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | bridge | as configured | `svbr0` |
 //! | nftables tables, families `inet` and `bridge` | `smartvm-` and the bridge | `smartvm-svbr0` |
+//! | nftables table of the host, family `inet` | [`HOST_TABLE`] | `smartvm` |
 //! | TAP of a VM | `sv` and 13 characters that stand for network, scope, VM and interface | `svk3b7q2m5x4w8c` |
 //! | hardware address of a guest | `02:` and 5 bytes that stand for the same | `02:9d:1c:44:e0:7b` |
 //! | link group of all TAPs of the network | [`link_group`] | `1517936234` |
@@ -27,6 +28,9 @@ use crate::{InterfaceName, MacAddress};
 
 /// 5 bits a character; without those that are mistaken for others.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// The name of the nftables table, family `inet`, of what belongs to the whole host. No network's is that.
+pub const HOST_TABLE: &str = "smartvm";
 
 /// The name of the network's nftables tables.
 #[must_use]

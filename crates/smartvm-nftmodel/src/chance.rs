@@ -69,32 +69,34 @@ pub fn scene() -> impl Strategy<Value = Scene> {
     let only = select(&["uplink", "svwg0"][..]).prop_map(link);
     let network = (isolation(), policy(), option::weighted(0.3, only));
     let guest = (option::of(policy()), vec(published(), 0..3));
-    let scene = (network, vec(guest, 1..4), any::<bool>());
-    scene.prop_map(|((isolation, egress, only_out_of), guests, bridge_calls_ip)| {
-        let (network, subnet) = (InterfaceName::default_bridge(), Subnet::default());
-        let mut taken: Vec<PublishedPort> = Vec::new();
-        let guests = guests.into_iter().zip(2..).map(|((egress, ports), number)| {
-            let mut published = Vec::new();
-            for port in ports {
-                // As the host does: one of them only.
-                if !taken.iter().any(|other| other.conflicts(&port)) {
-                    taken.push(port);
-                    published.push(port);
+    let scene = (network, vec(guest, 1..4), any::<bool>(), any::<bool>());
+    scene.prop_map(
+        |((isolation, egress, only_out_of), guests, bridge_calls_ip, forwards_for_us)| {
+            let (network, subnet) = (InterfaceName::default_bridge(), Subnet::default());
+            let mut taken: Vec<PublishedPort> = Vec::new();
+            let guests = guests.into_iter().zip(2..).map(|((egress, ports), number)| {
+                let mut published = Vec::new();
+                for port in ports {
+                    // As the host does: one of them only.
+                    if !taken.iter().any(|other| other.conflicts(&port)) {
+                        taken.push(port);
+                        published.push(port);
+                    }
                 }
-            }
-            GuestRules {
-                tap: link(&format!("svtap{number}")),
-                mac: MacAddress::local([0, 0, 0, 0, number]),
-                address: Ipv4Addr::new(172, 30, 0, number),
-                egress,
-                published,
-            }
-        });
-        let guests = guests.collect();
-        let network = NetworkRules { network, subnet, isolation, egress, only_out_of };
-        let (uplink, host_addresses) = (link("uplink"), HOST.into());
-        Scene { network, guests, uplink, host_addresses, bridge_calls_ip }
-    })
+                GuestRules {
+                    tap: link(&format!("svtap{number}")),
+                    mac: MacAddress::local([0, 0, 0, 0, number]),
+                    address: Ipv4Addr::new(172, 30, 0, number),
+                    egress,
+                    published,
+                }
+            });
+            let guests = guests.collect();
+            let network = NetworkRules { network, subnet, isolation, egress, only_out_of };
+            let (uplink, host_addresses) = (link("uplink"), HOST.into());
+            Scene { network, guests, uplink, host_addresses, bridge_calls_ip, forwards_for_us }
+        },
+    )
 }
 
 fn published() -> impl Strategy<Value = PublishedPort> {

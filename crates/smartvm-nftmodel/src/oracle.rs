@@ -135,7 +135,11 @@ impl<'a> Oracle<'a> {
     /// From beyond to who is no guest.
     fn not_a_guest(&self, attempt: &Attempt, destination: Ipv4Addr) -> Arrival {
         if !self.scene.network.subnet.contains(destination) {
-            return Arrival::Beyond { hidden: false };
+            // The host is a router for others only if it was one without us; what another program led
+            // elsewhere passes.
+            let others = !self.scene.forwards_for_us || attempt.destination_changed;
+            let passes = others || attempt.established;
+            return if passes { Arrival::Beyond { hidden: false } } else { Arrival::Nowhere };
         }
         if attempt.established { Arrival::Lan } else { Arrival::Nowhere }
     }

@@ -126,9 +126,11 @@ impl Packet {
         let mut key = Vec::new();
         for field in fields {
             match field {
-                Field::InterfaceIn => {
+                Field::InterfaceIn | Field::InterfaceOut => {
                     let start = key.len();
-                    key.extend(self.link_in.iter().flat_map(|link| link.name.bytes()));
+                    let inward = *field == Field::InterfaceIn;
+                    let link = if inward { &self.link_in } else { &self.link_out };
+                    key.extend(link.iter().flat_map(|link| link.name.bytes()));
                     key.resize(start + 16, 0);
                 }
                 Field::EtherSource => key.extend(self.ether(6, 6)?),

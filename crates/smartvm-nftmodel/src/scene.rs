@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use smartvm_network::nft::Ruleset;
-use smartvm_network::policy::{GuestRules, NetworkRules};
+use smartvm_network::policy::{ForwardingRules, GuestRules, NetworkRules};
 use smartvm_network::{InterfaceName, names};
 
 use crate::Link;
@@ -25,6 +25,8 @@ pub struct Scene {
     /// Whether frames that pass the bridge are led through the rules for packets as well, as with the
     /// kernel's `net.bridge.bridge-nf-call-iptables`.
     pub bridge_calls_ip: bool,
+    /// Whether the host forwards what comes in by the uplink for the network's sake only.
+    pub forwards_for_us: bool,
 }
 
 impl Scene {
@@ -36,7 +38,13 @@ impl Scene {
     /// The rules of it all.
     #[must_use]
     pub fn rules(&self) -> Ruleset {
-        self.network.render(&self.guests)
+        let mut rules = self.network.render(&self.guests);
+        if self.forwards_for_us {
+            let opened = [self.uplink.clone()].into();
+            let networks = [self.network.network.clone()].into();
+            rules.tables.extend(ForwardingRules { opened, networks }.render().tables);
+        }
+        rules
     }
 
     /// The TAP of a guest.

@@ -80,7 +80,7 @@ fn of_others(host: &NetNamespace) -> String {
     let mut theirs = true;
     let lines = listed.lines().filter(|line| {
         if line.starts_with("table ") {
-            theirs = !line.contains(" smartvm-");
+            theirs = !line.contains(" smartvm-") && !line.contains(" smartvm ");
         }
         theirs && !line.is_empty()
     });

@@ -6,6 +6,9 @@ use smartvm_network::{InterfaceName, Network, NetworkReport};
 
 use super::world::{INTERNET, Server, World};
 
+/// All settings of IPv4 that the kernel has for each link, and for all.
+const SETTINGS: &str = "grep -rs . /proc/sys/net/ipv4/conf";
+
 /// All that a network changes on its host.
 pub(crate) fn host_of(world: &World) -> String {
     let mut state = Vec::new();
@@ -13,9 +16,13 @@ pub(crate) fn host_of(world: &World) -> String {
     let links = world.host.command("ip -o link");
     let links = links.lines().filter_map(|line| line.split_whitespace().nth(1)).collect::<Vec<_>>();
     state.push(links.join(" "));
-    for line in
-        ["ip rule", "ip -4 route show table all", "nft list ruleset", "sysctl net.ipv4.ip_forward"]
-    {
+    for line in [
+        "ip rule",
+        "ip -4 route show table all",
+        "nft list ruleset",
+        "sysctl net.ipv4.ip_forward",
+        SETTINGS,
+    ] {
         state.push(world.host.command(line));
     }
     state.join("\n")
@@ -44,7 +51,7 @@ fn a_network_is_gone_when_it_is_closed_and_the_host_is_as_it_was() {
     let guest = world.host.run(|| network.attach(&world.request("web")).unwrap());
     let found = world.host.command("ip -d link show svbr0");
     assert!(found.contains("MULTICAST,UP") && found.contains("alias smartvm:svbr0"), "{found}");
-    assert_eq!(world.host.command("sysctl -n net.ipv4.ip_forward").trim(), "1");
+    assert_eq!(world.host.command("sysctl -n net.ipv4.conf.uplink.forwarding").trim(), "1");
     world.host.run(|| network.detach(&guest.tap).unwrap());
     world.host.run(|| network.detach(&guest.tap).unwrap());
     assert!(world.host.run(|| network.close().unwrap()));

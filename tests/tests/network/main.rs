@@ -8,8 +8,11 @@
 mod egress;
 mod faults;
 mod foreign;
+mod forwarding;
+mod hardware_addresses;
 mod isolation;
 mod lifecycle;
+mod link_local;
 mod links;
 mod model;
 mod publishing;

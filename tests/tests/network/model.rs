@@ -87,6 +87,7 @@ impl Stage {
             uplink: "uplink".parse().unwrap(),
             host_addresses: vec![HOST, HOST_OTHER],
             bridge_calls_ip: false,
+            forwards_for_us: true,
         };
         let can_call_ip = world.host.output(&format!("sysctl {CALLS_IP}")).status.success();
         let at = |namespace| (Sender::new(namespace), Observer::new(namespace));

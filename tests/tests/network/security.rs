@@ -17,6 +17,9 @@ const CLOSED_PORT: u16 = 81;
 const PUBLISHED: u16 = 8080;
 
 /// A row: from, to, by default, opened by.
+/// A machine in another network that the host is in.
+const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+
 type Row = (String, String, String, String);
 
 fn rows() -> Vec<Row> {
@@ -37,6 +40,8 @@ struct Stage {
     world: World,
     one: Guest,
     two: Guest,
+    /// Another network that the host is in.
+    _elsewhere: NetNamespace,
     _network: Network,
     _servers: Vec<Server>,
     /// Whether it is expected to answer, so that the others need not be waited for long.
@@ -62,6 +67,12 @@ impl Stage {
         world.host.ip(&format!("route add {LINK_LOCAL}/32 via {INTERNET}"));
         world.internet.ip(&format!("addr add {LINK_LOCAL}/32 dev lo"));
         world.internet.ip("route add fd00::/64 via 2001:db8::1");
+        let elsewhere = NetNamespace::new();
+        world.host.connect("other0", &elsewhere, "net1");
+        world.host.ip("addr add 198.51.100.1/24 dev other0");
+        elsewhere.ip(&format!("addr add {ELSEWHERE}/24 dev net1"));
+        elsewhere.ip("route add default via 198.51.100.1");
+        world.internet.ip(&format!("route add 198.51.100.0/24 via {HOST}"));
         let network = world.open();
         let attach = |vm: &str| {
             let mut request = world.request(vm);
@@ -80,8 +91,17 @@ impl Stage {
             Server::new(&world.host, PORT),
             Server::new(&world.host, CLOSED_PORT),
             Server::new(&two.inside.namespace, PORT),
+            Server::new(&elsewhere, PORT),
         ];
-        Self { world, one, two, _network: network, _servers: servers, expected: false }
+        Self {
+            world,
+            one,
+            two,
+            _elsewhere: elsewhere,
+            _network: network,
+            _servers: servers,
+            expected: false,
+        }
     }
 
     fn guest_tcp(&self, to: Ipv4Addr, port: u16) -> bool {
@@ -164,6 +184,9 @@ fn probes() -> BTreeMap<(&'static str, &'static str), Probe> {
     probes.insert(("beyond the host", "guest, published port"), |it| {
         it.tcp(&it.world.internet, HOST, PUBLISHED)
     });
+    probes.insert(("beyond the host", "beyond the host, through us"), |it| {
+        it.tcp(&it.world.internet, ELSEWHERE, PORT)
+    });
     probes
 }
 
@@ -220,6 +243,7 @@ fn without_the_rules_the_probes_get_through_to_the_host() {
         ("guest", "other links on the bridge"),
         ("host", "guest, IPv6"),
         ("beyond the host", "guest, routed"),
+        ("beyond the host", "beyond the host, through us"),
     ] {
         assert!(probes()[&(from, to)](&stage), "{from}, {to}");
     }

@@ -13,6 +13,7 @@ const NLM_F_CREATE: u16 = 0x400;
 /// The length of an `ifinfomsg`.
 pub(super) const HEADER: usize = 16;
 const IFF_UP: u32 = 1;
+const IFF_NOARP: u32 = 0x80;
 
 /// Attributes of links.
 pub(super) struct Ifla;
@@ -35,7 +36,13 @@ const INFO_SLAVE_DATA: u16 = 5;
 const BR_FORWARD_DELAY: u16 = 1;
 const BR_STP_STATE: u16 = 5;
 const BR_MCAST_SNOOPING: u16 = 23;
+const BR_MULTI_BOOLOPT: u16 = 46;
+/// `BR_BOOLOPT_NO_LL_LEARN`, as a bit.
+const NO_LINK_LOCAL_LEARN: u32 = 1;
+const BRPORT_GUARD: u16 = 5;
+const BRPORT_LEARNING: u16 = 8;
 const BRPORT_ISOLATED: u16 = 33;
+const BRPORT_LOCKED: u16 = 39;
 /// A link that waits for something outside before it carries packets (RFC 2863).
 const IF_OPER_DORMANT: u8 = 5;
 
@@ -48,10 +55,13 @@ fn header(flags: u32, change: u32) -> [u8; HEADER] {
 }
 
 fn request(kind: u16, flags: u16, name: &InterfaceName, up: Option<bool>) -> Request {
-    let header = match up {
-        None => header(0, 0),
-        Some(up) => header(u32::from(up), IFF_UP),
-    };
+    match up {
+        None => request_with(kind, flags, name, header(0, 0)),
+        Some(up) => request_with(kind, flags, name, header(u32::from(up), IFF_UP)),
+    }
+}
+
+fn request_with(kind: u16, flags: u16, name: &InterfaceName, header: [u8; HEADER]) -> Request {
     let mut request = Request::new(kind, flags, &header);
     request.attributes().text(Ifla::IFNAME, name.as_str());
     request
@@ -64,8 +74,8 @@ pub(super) fn get_index(index: u32) -> Request {
     Request::new(RTM_GETLINK, 0, &header)
 }
 
-/// A bridge that neither speaks nor heeds spanning tree or multicast groups, and is down. Its MTU is not
-/// what it will be: the kernel lets it follow the links on the bridge until it is changed once.
+/// A bridge that neither speaks nor heeds spanning tree or multicast groups, learns nothing from frames that
+/// no rule sees (those to 01:80:c2:00:00:0X), and is down. Its MTU is not what it will be: the kernel lets it follow the links on the bridge until it is changed once.
 pub(super) fn new_bridge(name: &InterfaceName, mac: MacAddress, mtu: u32) -> Request {
     let mut request = request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, name, None);
     let attributes = request.attributes();
@@ -73,6 +83,9 @@ pub(super) fn new_bridge(name: &InterfaceName, mac: MacAddress, mtu: u32) -> Req
     attributes.nested(Ifla::LINKINFO, |info| {
         info.text(INFO_KIND, "bridge").nested(INFO_DATA, |bridge| {
             bridge.u32(BR_FORWARD_DELAY, 0).u32(BR_STP_STATE, 0).u8(BR_MCAST_SNOOPING, 0);
+            // The options, and which of them are meant.
+            let options = [NO_LINK_LOCAL_LEARN.to_ne_bytes(); 2].concat();
+            bridge.bytes(BR_MULTI_BOOLOPT, &options);
         });
     });
     request
@@ -105,12 +118,20 @@ pub(super) fn join(name: &InterfaceName, port: &BridgePort<'_>) -> Request {
     request
 }
 
-/// Brings up a link of a bridge; isolated, it reaches no other isolated link of it.
+/// Brings up a link of a bridge, which learns nothing from it; isolated, it reaches no other isolated link.
+///
+/// The kernel leads frames to 01:80:c2:00:00:0X past the bridge's rules, to the link itself: without ARP there
+/// it makes no neighbours of them and answers none. The guard holds a guest off the spanning tree of a bridge
+/// of others. Kernels from 5.18 on also drop what comes from another hardware address than is behind the link.
 pub(super) fn open_port(name: &InterfaceName, isolated: bool) -> Request {
-    let mut request = request(RTM_NEWLINK, 0, name, Some(true));
+    let flags = IFF_UP | IFF_NOARP;
+    let mut request = request_with(RTM_NEWLINK, 0, name, header(flags, flags));
     request.attributes().nested(Ifla::LINKINFO, |info| {
         info.text(INFO_SLAVE_KIND, "bridge").nested(INFO_SLAVE_DATA, |port| {
-            port.u8(BRPORT_ISOLATED, u8::from(isolated));
+            port.u8(BRPORT_ISOLATED, u8::from(isolated))
+                .u8(BRPORT_LEARNING, 0)
+                .u8(BRPORT_GUARD, 1)
+                .u8(BRPORT_LOCKED, 1);
         });
     });
     request

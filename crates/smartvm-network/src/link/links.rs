@@ -121,7 +121,8 @@ impl Links {
         self.socket.request("put on the bridge link", name.as_str(), &request)
     }
 
-    /// Brings up a link of a bridge. Isolated, it exchanges nothing with other isolated links of it.
+    /// Brings up a link of a bridge, which learns nothing from it: who is behind it is
+    /// [`pinned`](Self::pin). Isolated, it exchanges nothing with other isolated links of it.
     ///
     /// # Errors
     /// What the kernel answers; the link is down then.

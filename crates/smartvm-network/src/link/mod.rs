@@ -1,6 +1,7 @@
 //! Links of the host: bridges and TAPs, their addresses, and the routes that lead to them.
 
 mod addresses;
+mod forwarding_table;
 mod found_link;
 mod link_requests;
 mod links;

@@ -1,5 +1,6 @@
 //! IPv4 routes of the host.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use super::links::Links;
@@ -9,6 +10,11 @@ use crate::netlink::{NetlinkError, Request};
 const RTM_GETROUTE: u16 = 26;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
+const RTA_MULTIPATH: u16 = 9;
+/// `RTN_UNICAST`.
+const UNICAST: u8 = 1;
+/// The length of an `rtnexthop`.
+const NEXT_HOP: usize = 8;
 const AF_INET: u8 = 2;
 /// The length of an `rtmsg`.
 const HEADER: usize = 12;
@@ -60,11 +66,55 @@ impl Links {
         };
         Ok(answers.iter().filter_map(read).collect())
     }
+
+    /// The numbers of the links that routes lead out of the host by, those of all tables.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    pub fn routed_links(&mut self) -> Result<BTreeSet<u32>, NetlinkError> {
+        let mut header = [0; HEADER];
+        header[0] = AF_INET;
+        let request = Request::new(RTM_GETROUTE, 0, &header);
+        let answers = self.socket.dump("list", "routes", &request)?;
+        let outward = answers.iter().filter(|it| it.header(HEADER).get(7) == Some(&UNICAST));
+        let mut links = BTreeSet::new();
+        for message in outward {
+            let attributes = message.attributes(HEADER);
+            links.extend(attributes.u32(RTA_OIF));
+            links.extend(attributes.find(RTA_MULTIPATH).map(hops).unwrap_or_default());
+        }
+        Ok(links)
+    }
+}
+
+/// The numbers of the links of a route of several ways.
+fn hops(mut bytes: &[u8]) -> Vec<u32> {
+    let mut links = Vec::new();
+    while let Some(hop) = bytes.first_chunk::<NEXT_HOP>() {
+        links.push(u32::from_ne_bytes([hop[4], hop[5], hop[6], hop[7]]));
+        let length = usize::from(u16::from_ne_bytes([hop[0], hop[1]])).max(NEXT_HOP);
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    links
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_route_of_several_ways_leads_by_all_their_links() {
+        let hop = |length: u16, link: u32| {
+            let mut bytes = vec![0; usize::from(length)];
+            bytes[..2].copy_from_slice(&length.to_ne_bytes());
+            bytes[4..8].copy_from_slice(&link.to_ne_bytes());
+            bytes
+        };
+        assert_eq!(hops(&[hop(16, 3), hop(8, 7)].concat()), [3, 7]);
+        // Whatever it says of its length, it ends.
+        assert_eq!(hops(&[0; 24]), [0, 0, 0]);
+        assert_eq!(hops(&[1, 2, 3]), [0_u32; 0]);
+    }
 
     #[test]
     fn a_route_meets_a_subnet_that_it_is_in_or_holds() {

@@ -97,6 +97,15 @@ impl NetlinkSocket {
         self.exchange(operation, object, request, NLM_F_ACK).map(drop)
     }
 
+    /// The kernel's number for the link with a name, in the namespace of this socket. No lock is taken for it.
+    ///
+    /// # Errors
+    /// `ENODEV` when there is none.
+    pub fn index_of(&self, operation: &'static str, link: &str) -> Result<u32, NetlinkError> {
+        rustix::net::netdevice::name_to_index(&self.fd, link)
+            .map_err(|errno| NetlinkError::new(operation, link, errno.into()))
+    }
+
     /// Asks for one thing.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use super::attach_error::AttachError;
+use super::attach_error::{AttachError, MacHolder};
 use super::detach::withdraw;
 use super::handle::{Kernel, Network};
 use crate::link::{BridgePort, make_tap};
@@ -72,7 +72,7 @@ impl Network {
     /// rules know it. A guest that speaks before they do is not heard.
     ///
     /// # Errors
-    /// `WIREGUARD_SETUP_FAILED`, `IP_EXHAUSTED`, `IP_IN_USE`, `PORT_IN_USE`, `INTERFACE_EXISTS`, and what the kernel refuses.
+    /// `WIREGUARD_SETUP_FAILED`, `IP_EXHAUSTED`, `IP_IN_USE`, `MAC_IN_USE`, `PORT_IN_USE`, `INTERFACE_EXISTS`, and what the kernel refuses.
     /// What was made is then gone again.
     pub fn attach(&self, guest: &AttachGuest) -> Result<Attachment, AttachError> {
         let mut kernel = self.kernel();
@@ -87,16 +87,23 @@ impl Network {
         if let Some(wireguard) = &self.wireguard {
             // It may have gone since the network was made.
             super::open::ensure_wireguard(&network, wireguard, &self.on_step)?;
+            super::open::need_forwarding(&network, &self.host, &mut kernel, &self.on_step)?;
+        }
+        let default_mac = || names::mac(&self.bridge, &guest.scope, &guest.vm, &guest.iface);
+        let mac = guest.mac.unwrap_or_else(default_mac);
+        if guest.mac.is_some()
+            && let Some(holder) = self.holder_of(mac, &tap, &locked)?
+        {
+            return Err(AttachError::MacInUse { mac, holder });
         }
         self.attach_step(guest, "lease address")?;
         let address = locked.lease(self.subnet, &tap, guest.address)?;
-        let default_mac = || names::mac(&self.bridge, &guest.scope, &guest.vm, &guest.iface);
         let mut record = GuestRecord {
             schema_version: 1,
             vm: guest.vm.clone(),
             iface: guest.iface.clone(),
             tap: tap.clone(),
-            mac: guest.mac.unwrap_or_else(default_mac),
+            mac,
             address,
             egress: guest.egress.clone(),
             // Written down once it has them: until then they may be another's.
@@ -157,9 +164,34 @@ impl Network {
             }
             kernel.links.join(tap, &BridgePort { bridge: index, ..port })?;
         }
+        self.attach_step(guest, "pin hardware address")?;
+        match kernel.links.pin(tap, record.mac) {
+            // The bridge knows all: guests of other processes, itself, and whom it has learnt of.
+            Err(error) if error.is(libc::EEXIST) => {
+                let holder = self.holder_of(record.mac, tap, locked)?;
+                let holder = holder.unwrap_or(MacHolder::OnBridge);
+                return Err(AttachError::MacInUse { mac: record.mac, holder });
+            }
+            done => done?,
+        }
         self.attach_step(guest, "bring up tap")?;
         kernel.links.open_port(tap, !network.isolation.vm_to_vm)?;
         self.attach_step(guest, "hand over tap")
+    }
+
+    /// Who of those that are written down has a hardware address, but for the guest behind a TAP.
+    fn holder_of(
+        &self,
+        mac: MacAddress,
+        but: &InterfaceName,
+        locked: &Locked<'_>,
+    ) -> Result<Option<MacHolder>, AttachError> {
+        if [names::bridge_mac(&self.bridge), names::port_mac(&self.bridge)].contains(&mac) {
+            return Ok(Some(MacHolder::Host));
+        }
+        let mut guests = locked.state().guests()?.into_iter();
+        let holder = guests.find(|other| other.mac == mac && other.tap != *but);
+        Ok(holder.map(|GuestRecord { vm, tap, .. }| MacHolder::Vm { vm, tap }))
     }
 
     /// Lets the rules know a guest. Where they are not as they should be, as after another program
@@ -191,6 +223,7 @@ impl Network {
             let all = super::reload::ruleset(network, locked)?;
             kernel.nftables.replace(&all)?;
             kernel.nftables.verify(&all, Verified::Everything)?;
+            super::open::need_forwarding(network, &self.host, kernel, &self.on_step)?;
         }
         Ok(())
     }

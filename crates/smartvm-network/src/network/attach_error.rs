@@ -1,13 +1,13 @@
 //! What making a guest's interface can end in.
 
-use std::io;
+use std::{fmt, io};
 
-use crate::InterfaceName;
 use crate::link::MakeTapError;
 use crate::netlink::NetlinkError;
 use crate::nft::NotInForce;
 use crate::state::{LeaseError, PortConflict, StateError};
 use crate::wireguard::SetUpWireGuardError;
+use crate::{InterfaceName, MacAddress};
 
 /// An interface that could not be made. What was made of it until then is gone again.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,14 @@ pub enum AttachError {
         iface: String,
         /// The TAP.
         tap: InterfaceName,
+    },
+    /// Another has that hardware address.
+    #[error("hardware address {mac} is in use by {holder}")]
+    MacInUse {
+        /// What was asked for.
+        mac: MacAddress,
+        /// Whose it is.
+        holder: MacHolder,
     },
     /// The bridge has gone.
     #[error("bridge {bridge} is gone")]
@@ -62,12 +70,40 @@ pub enum AttachError {
     },
 }
 
+/// Who has a hardware address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MacHolder {
+    /// A VM.
+    Vm {
+        /// The VM.
+        vm: String,
+        /// The TAP behind which it is.
+        tap: InterfaceName,
+    },
+    /// The host: a bridge, or its end of guests' interfaces.
+    Host,
+    /// The host, or a machine on the bridge that we know nothing else of.
+    OnBridge,
+}
+
+impl fmt::Display for MacHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vm { vm, tap } => write!(f, "VM {vm}, behind {tap}"),
+            Self::Host => f.write_str("the host"),
+            Self::OnBridge => f.write_str("the host or another machine on the bridge"),
+        }
+    }
+}
+
 impl AttachError {
     /// The stable code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Exists { .. } => "INTERFACE_EXISTS",
+            Self::MacInUse { .. } => "MAC_IN_USE",
             Self::NoBridge { .. } => "BRIDGE_UNUSABLE",
             Self::Lease(error) => error.code(),
             Self::Port(error) => error.code(),
@@ -86,6 +122,9 @@ impl AttachError {
         match self {
             Self::Exists { .. } => {
                 Some("`smartvm net gc` removes what dead owners left".to_owned())
+            }
+            Self::MacInUse { .. } => {
+                Some("choose another `guestMac`, or leave it out: one is then made up".to_owned())
             }
             Self::NoBridge { .. } => {
                 Some("end the VMs of the network; the next start makes it again".to_owned())

@@ -10,7 +10,7 @@ use crate::conntrack::Connections;
 use crate::link::Links;
 use crate::netlink::NetlinkError;
 use crate::nft::Nftables;
-use crate::state::{HostState, InUse, NetworkState};
+use crate::state::{ForwardingKernel, HostState, InUse, NetworkState};
 use crate::wireguard::WireGuardWay;
 use crate::{InterfaceName, Subnet};
 
@@ -49,6 +49,10 @@ pub(super) struct Kernel {
 impl Kernel {
     pub(super) fn open() -> Result<Self, NetlinkError> {
         Ok(Self { links: Links::open()?, nftables: Nftables::open()?, connections: None })
+    }
+
+    pub(super) fn for_forwarding(&mut self) -> ForwardingKernel<'_> {
+        ForwardingKernel { links: &mut self.links, nftables: &mut self.nftables }
     }
 
     /// Opened when it is first needed, which many a VM never does.

@@ -24,7 +24,7 @@ mod sweep;
 mod take_down;
 
 pub use attach::{AttachGuest, Attachment};
-pub use attach_error::AttachError;
+pub use attach_error::{AttachError, MacHolder};
 pub use change::ChangePolicyError;
 pub use detach::DetachError;
 pub use handle::Network;

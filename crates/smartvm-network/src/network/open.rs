@@ -11,7 +11,7 @@ use super::take_down;
 use crate::link::{FoundLink, FoundRoute, LinkKind, Links};
 use crate::netlink::NetlinkError;
 use crate::nft::Verified;
-use crate::state::{HostState, Locked, NetworkRecord, NetworkState};
+use crate::state::{ForwardingNeed, HostState, Locked, NetworkRecord, NetworkState, StateError};
 use crate::wireguard::{SetUpWireGuardError, WireGuardWay};
 use crate::{Subnet, names};
 
@@ -130,9 +130,19 @@ fn make(
     if ours {
         make_bridge(options, &mut kernel.links, &step)?;
     }
-    step("turn on forwarding")?;
-    host.need_forwarding(bridge)?;
+    need_forwarding(&record, host, kernel, &options.on_step)?;
     Ok(())
+}
+
+/// Has the host forward for a network, and for nobody else.
+pub(super) fn need_forwarding(
+    record: &NetworkRecord,
+    host: &HostState,
+    kernel: &mut Kernel,
+    on_step: &StepHook,
+) -> Result<(), StateError> {
+    let need = ForwardingNeed { network: &record.bridge, only: record.only_out_of.as_ref() };
+    host.need_forwarding(need, &mut kernel.for_forwarding(), &|step| on_step.reach(step))
 }
 
 /// Makes the way out through WireGuard, when the rules that close all others are in force.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::handle::{Kernel, Network};
 use super::open_error::OpenNetworkError;
+use super::step::StepHook;
 use crate::InterfaceName;
 use crate::nft::{Ruleset, Verified};
 use crate::state::{GuestRecord, HostState, Locked, NetworkRecord, NetworkState, StateError};
@@ -32,7 +33,7 @@ impl Network {
             let way = WireGuardWay::Recorded(wireguard.clone());
             record.wireguard_egress().ensure(&way)?;
         }
-        host.need_forwarding(network)?;
+        super::open::need_forwarding(&record, &host, &mut kernel, &StepHook::default())?;
         Ok(true)
     }
 }

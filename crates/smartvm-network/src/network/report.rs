@@ -92,16 +92,21 @@ impl NetworkReport {
         for network in host.networks()? {
             let state = NetworkState::new(&host, &network);
             if let Some(record) = state.record()? {
-                reports.push(Self::of(record, state.guests()?)?);
+                reports.push(Self::of(&host, record, state.guests()?)?);
             }
         }
         Ok(reports)
     }
 
-    fn of(network: NetworkRecord, guests: Vec<GuestRecord>) -> Result<Self, OpenNetworkError> {
+    fn of(
+        host: &HostState,
+        network: NetworkRecord,
+        guests: Vec<GuestRecord>,
+    ) -> Result<Self, OpenNetworkError> {
         let mut kernel = Kernel::open()?;
         let rules = rules(&network, &guests);
-        let problem = kernel.nftables.verify(&rules, Verified::Everything).err();
+        let in_force = kernel.nftables.verify(&rules, Verified::Everything);
+        let problem = in_force.and_then(|()| host.verify_forwarding(&mut kernel.nftables)).err();
         let mut refused = Vec::new();
         if problem.is_none() {
             for table in &rules.tables {

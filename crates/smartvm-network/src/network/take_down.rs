@@ -50,7 +50,7 @@ pub(super) fn parts(
     let network = &record.bridge;
     // First what lets packets pass, last what holds them back.
     kernel.links.remove_group(names::link_group(network))?;
-    host.release_forwarding(network)?;
+    host.release_forwarding(network, &mut kernel.for_forwarding())?;
     if record.bridge_is_ours
         && let Some(link) = kernel.links.find(network)?
         && link.kind == LinkKind::Bridge

@@ -50,6 +50,14 @@ impl Element {
         Self { key, text, data: ElementData::None }
     }
 
+    /// A link.
+    #[must_use]
+    pub fn link(name: &InterfaceName) -> Self {
+        let mut key = vec![0; 16];
+        key[..name.as_str().len()].copy_from_slice(name.as_str().as_bytes());
+        Self { key, text: format!("\"{name}\""), data: ElementData::None }
+    }
+
     /// The address of a guest.
     #[must_use]
     pub fn address(address: Ipv4Addr) -> Self {

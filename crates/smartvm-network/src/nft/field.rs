@@ -9,6 +9,8 @@ use crate::netlink::AttributeWriter;
 pub enum Field {
     /// The name of the link that it came in by.
     InterfaceIn,
+    /// The name of the link that it goes out by.
+    InterfaceOut,
     /// The hardware address that sent it.
     EtherSource,
     /// The source of its IPv4 header.
@@ -30,6 +32,7 @@ impl Field {
     pub(super) const fn text(self) -> &'static str {
         match self {
             Self::InterfaceIn => "iifname",
+            Self::InterfaceOut => "oifname",
             Self::EtherSource => "ether saddr",
             Self::IpSource => "ip saddr",
             Self::IpDestination => "ip daddr",
@@ -43,7 +46,7 @@ impl Field {
     /// The type of a set of it, as `nft` writes it, and by the number that `nft` goes by.
     pub(super) const fn data_type(self) -> (&'static str, u32) {
         match self {
-            Self::InterfaceIn => ("ifname", 41),
+            Self::InterfaceIn | Self::InterfaceOut => ("ifname", 41),
             Self::EtherSource | Self::ArpSenderMac => ("ether_addr", 9),
             Self::IpSource | Self::IpDestination | Self::ArpSenderIp => ("ipv4_addr", 7),
             Self::Protocol => ("inet_proto", 12),
@@ -59,7 +62,7 @@ impl Field {
     /// How many words of four bytes it takes in a key.
     pub(super) const fn words(self) -> u32 {
         match self {
-            Self::InterfaceIn => 4,
+            Self::InterfaceIn | Self::InterfaceOut => 4,
             Self::EtherSource | Self::ArpSenderMac => 2,
             _ => 1,
         }
@@ -68,7 +71,7 @@ impl Field {
     /// How many bytes there are of it.
     pub(super) const fn length(self) -> u32 {
         match self {
-            Self::InterfaceIn => 16,
+            Self::InterfaceIn | Self::InterfaceOut => 16,
             Self::EtherSource | Self::ArpSenderMac => 6,
             Self::IpSource | Self::IpDestination | Self::ArpSenderIp => 4,
             Self::Protocol => 1,
@@ -81,6 +84,7 @@ impl Field {
         let register = k::register(word);
         match self {
             Self::InterfaceIn => load_meta(list, k::META_IIFNAME, register),
+            Self::InterfaceOut => load_meta(list, k::META_OIFNAME, register),
             Self::EtherSource => load_payload(list, k::BASE_LINK, 6, 6, register),
             Self::IpSource => load_payload(list, k::BASE_NETWORK, 12, 4, register),
             Self::IpDestination => load_payload(list, k::BASE_NETWORK, 16, 4, register),

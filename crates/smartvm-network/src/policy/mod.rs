@@ -4,6 +4,7 @@ mod cidr;
 mod egress_chain;
 mod egress_policy;
 mod firewall_config;
+mod forwarding_rules;
 mod guest_rules;
 mod isolation;
 mod network_rules;
@@ -15,6 +16,7 @@ pub use egress_policy::{Action, EgressPolicy, EgressRule, Flow, FlowProtocol, Ru
 pub use firewall_config::{
     EgressConfig, EgressRuleConfig, FirewallConfig, InvalidFirewallConfig, PortsConfig,
 };
+pub use forwarding_rules::ForwardingRules;
 pub use guest_rules::GuestRules;
 pub use isolation::{HostService, Isolation};
 pub use network_rules::NetworkRules;

@@ -3,7 +3,7 @@
 //! ```text
 //! <stateDir>/                0700, /run/smartvm/net unless chosen
 //!   .lock                    held while what belongs to the whole host is changed
-//!   .ip_forward              what the host's forwarding was, and which networks need it
+//!   .forwarding              links that forward for us and did not before, and which networks need it
 //!   .ports/tcp-8080-0.0.0.0  a published port, and whose it is
 //!   svbr0/                   a network
 //!     lock                   held while the network is changed
@@ -25,6 +25,7 @@ mod network_state;
 mod ports;
 mod state_error;
 
+pub(crate) use forwarding::{ForwardingKernel, ForwardingNeed};
 pub use guest_record::GuestRecord;
 pub(crate) use host_state::HostState;
 pub use lease::LeaseError;

@@ -23,8 +23,8 @@ pub(super) fn check_forwarding(host: &Host) -> Check {
     match host.value("proc/sys/net/ipv4/ip_forward").as_deref() {
         Some("1") => FORWARD.pass("on"),
         _ => FORWARD
-            .info("off: guests reach the host only")
-            .remedy("run `sysctl net.ipv4.ip_forward=1` as root where they should reach more"),
+            .info("off: a network turns it on for its own links, but not for TAPs of yours")
+            .remedy("run `sysctl net.ipv4.ip_forward=1` as root where guests of those should reach more"),
     }
 }
 
