@@ -48,6 +48,9 @@ pub(crate) struct TestArgs {
     /// changed as well.
     #[arg(long, value_name = "REV")]
     since: Option<String>,
+    /// Run only tests with one of these in their names; other arguments are nextest's
+    #[arg(last = true, value_name = "FILTER")]
+    filters: Vec<String>,
 }
 
 /// How the run of a tier went.
@@ -71,16 +74,16 @@ pub(crate) fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     NEXTEST.ensure()?;
-    Ok(report(&run(&tiers, &touched)))
+    Ok(report(&run(&tiers, &touched, &args.filters)))
 }
 
 /// Runs the lab, where it is emulated, beside the other tiers.
-fn run(tiers: &[Tier], touched: &Touched) -> Vec<TierRun> {
+fn run(tiers: &[Tier], touched: &Touched, filters: &[String]) -> Vec<TierRun> {
     let mut runs = Vec::new();
     let mut beside = None;
     let mut others = tiers.to_vec();
     if tiers.len() > 1 && tiers.contains(&Tier::Lab) {
-        match TestFixtures::ensure().and_then(|fixtures| lab_tier::prepare(&fixtures)) {
+        match TestFixtures::ensure().and_then(|fixtures| lab_tier::prepare(&fixtures, filters)) {
             Ok(Some(prepared)) => {
                 beside = Some(prepared);
                 others.retain(|tier| *tier != Tier::Lab);
@@ -98,7 +101,7 @@ fn run(tiers: &[Tier], touched: &Touched) -> Vec<TierRun> {
         for tier in others {
             say::step(format!("tier {tier}: {}", tier.covers()));
             let began = Instant::now();
-            let ran = tier.perform(touched);
+            let ran = tier.perform(touched, filters);
             if let Err(error) = &ran {
                 say::error(
                     &anyhow::anyhow!("{error:#}").context(format!("tier {tier} could not run")),

@@ -13,7 +13,7 @@ use smartvm::{MachineConfig, SmartVmOptions, VmConfig};
 use smartvm_testkit::http::{Answer, FakeReleases, HttpServer};
 use smartvm_testkit::{TestHome, fixtures};
 
-use crate::guest::{BOOT_ARGS, DEADLINE, Lab, import};
+use crate::guest::{BOOT_ARGS, DEADLINE, Lab, import, in_huge_pages};
 
 /// The version of the Firecracker that the fixtures are.
 const VERSION: ReleaseVersion = ReleaseVersion::new(1, 12, 1);
@@ -77,7 +77,7 @@ async fn boots(rootfs_type: RootfsType, command: &str, expected: &str) {
     let config =
         VmConfig { machine_config: MachineConfig::new(1, 256), ..VmConfig::booting(&image.bundle) };
     let (id, files) = (image.bundle.bundle_id.clone(), image.bundle.clone());
-    let mut guest = lab.boot_config(&config).await;
+    let mut guest = lab.boot_config(&in_huge_pages(config)).await;
     // The VM itself keeps its image, not only whoever fetched it.
     drop(image);
     let images = lab.smartvm.base_images().unwrap();

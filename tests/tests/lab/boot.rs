@@ -1,10 +1,10 @@
 //! The library with Linux guests.
 
 use smartvm::firecracker::api::InstanceState;
-use smartvm::{EndCause, MachineConfig, VmState};
+use smartvm::{EndCause, VmState};
 use smartvm_testkit::fixtures;
 
-use crate::guest::{DEADLINE, Guest, Lab};
+use crate::guest::{DEADLINE, Guest, Lab, in_huge_pages};
 
 #[tokio::test]
 async fn an_ext4_guest_boots_works_pauses_and_stops_gently() {
@@ -41,8 +41,8 @@ async fn an_ext4_guest_boots_works_pauses_and_stops_gently() {
 #[tokio::test]
 async fn a_guest_has_as_many_processors_as_it_is_given() {
     let lab = Lab::new();
-    let mut config = lab.config(fixtures::rootfs_squashfs(), true);
-    config.machine_config = MachineConfig::new(2, 256);
+    let mut config = in_huge_pages(lab.config(fixtures::rootfs_squashfs(), true));
+    config.machine_config.vcpu_count = 2;
     let mut guest = lab.boot_config(&config).await;
     assert_eq!(guest.run("nproc").await, "2");
     guest.vm.cleanup().await.unwrap();
@@ -59,7 +59,7 @@ async fn what_a_guest_writes_goes_with_it_unless_it_is_to_stay() {
     guest.vm.kill().await.unwrap();
     guest.vm.cleanup().await.unwrap();
 
-    let mut config = lab.config(image, false);
+    let mut config = in_huge_pages(lab.config(image, false));
     config.drives[0].ephemeral = Some(false);
     for (command, expected) in
         [("cat /file 2>&1 || echo none; echo stays > /file; sync", "none"), ("cat /file", "stays")]
@@ -88,7 +88,7 @@ async fn a_squashfs_root_is_writable_in_memory() {
 #[tokio::test]
 async fn a_guest_without_a_root_says_so_and_ends() {
     let lab = Lab::new();
-    let mut config = lab.config(fixtures::rootfs_ext4(), false);
+    let mut config = in_huge_pages(lab.config(fixtures::rootfs_ext4(), false));
     config.drives.clear();
     let vm = lab.smartvm.create_vm(&config).unwrap();
     vm.start().await.unwrap();

@@ -11,7 +11,7 @@ use smartvm::{MachineConfig, VmConfig};
 use smartvm_testkit::fixtures;
 use smartvm_testkit::http::{Answer, HttpServer};
 
-use crate::guest::{BOOT_ARGS, DEADLINE, Lab, PROMPT};
+use crate::guest::{BOOT_ARGS, DEADLINE, Lab, PROMPT, in_huge_pages};
 
 const INITTAB: &str = "::sysinit:/etc/rc\nttyS0::respawn:-/bin/sh\n::ctrlaltdel:/bin/reboot\n";
 const RC: &str = "#!/bin/sh\n[ -e /proc/self ] || mount -t proc proc /proc\n\
@@ -56,12 +56,12 @@ fn succeeded(output: &Output) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Builds a bundle of the given type and serves its directory.
-fn serve_built(lab: &Lab, kind: &str) -> HttpServer {
+/// Builds a bundle of the given type, of a directory or an archive, and serves its directory.
+fn serve_built(lab: &Lab, kind: &str, rootfs: &Path) -> HttpServer {
     let out = lab.home.path().join("out");
     let build = smartvm(lab)
         .args(["image", "build", "--kernel", &lab.kernel.name, "--rootfs"])
-        .arg(lay_out(lab.home.path()))
+        .arg(rootfs)
         .args(["--type", kind, "--id", &format!("built-{kind}"), "--boot-args", BOOT_ARGS])
         .args(["--firecracker-version", "v1.12.1", "--out"])
         .arg(&out)
@@ -78,9 +78,9 @@ fn serve_built(lab: &Lab, kind: &str) -> HttpServer {
     })
 }
 
-async fn built_boots(kind: &str, expected_mount: &str) {
-    let lab = Lab::new();
-    let server = serve_built(&lab, kind);
+/// Boots what was built, and looks how its root is mounted and whose a file of it is.
+async fn built_boots(lab: &Lab, kind: &str, rootfs: &Path, expected_mount: &str, owned: [&str; 2]) {
+    let server = serve_built(lab, kind, rootfs);
     let url = server.url("/manifest.json").parse().unwrap();
     let request = EnsureBaseImage {
         manifest: Some(ManifestLocation::Url(url)),
@@ -89,28 +89,34 @@ async fn built_boots(kind: &str, expected_mount: &str) {
     let image = lab.smartvm.ensure_base_image(&request, &()).await.unwrap();
     let config =
         VmConfig { machine_config: MachineConfig::new(1, 256), ..VmConfig::booting(&image.bundle) };
-    let mut guest = lab.boot_config(&config).await;
+    let mut guest = lab.boot_config(&in_huge_pages(config)).await;
     let mounts = guest.run("mount").await;
     assert!(mounts.contains(expected_mount), "{mounts}");
-    assert_eq!(guest.run("stat -c '%u %g %a' /etc/owned").await, "1234 5678 640");
+    let [file, owner] = owned;
+    assert_eq!(guest.run(&format!("stat -c '%u %g %a' {file}")).await, owner);
+    assert_eq!(guest.run("uname -r").await, lab.kernel.version);
     guest.vm.kill().await.unwrap();
     guest.vm.cleanup().await.unwrap();
 }
 
 #[tokio::test]
-async fn an_ext4_bundle_that_image_build_wrote_boots_from_a_server() {
-    built_boots("ext4", " on / type ext4 (rw").await;
+async fn an_ext4_bundle_that_image_build_made_of_a_directory_boots_from_a_server() {
+    let lab = Lab::new();
+    let owned = ["/etc/owned", "1234 5678 640"];
+    built_boots(&lab, "ext4", &lay_out(lab.home.path()), " on / type ext4 (rw", owned).await;
 }
 
 #[tokio::test]
-async fn a_squashfs_bundle_that_image_build_wrote_boots_from_a_server() {
-    built_boots("squashfs", " on / type overlay (rw").await;
+async fn a_squashfs_bundle_that_image_build_made_of_an_archive_boots_from_a_server() {
+    let lab = Lab::new();
+    let owned = ["/etc/rc", "0 0 755"];
+    built_boots(&lab, "squashfs", &fixtures::rootfs_tar(), " on / type overlay (rw", owned).await;
 }
 
 #[test]
 fn run_image_boots_a_bundle_by_its_address_and_then_by_its_id() {
     let lab = Lab::new();
-    let server = serve_built(&lab, "ext4");
+    let server = serve_built(&lab, "ext4", &lay_out(lab.home.path()));
     // Fetching and booting are given their time one after the other.
     let pull = ["image", "pull", &server.url("/manifest.json")];
     succeeded(&smartvm(&lab).args(pull).output().unwrap());

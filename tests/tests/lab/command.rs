@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use smartvm_testkit::{TestHome, fixtures};
 
-use crate::guest::{BOOT_ARGS, DEADLINE, PROMPT};
+use crate::guest::{BOOT_ARGS, DEADLINE, PROMPT, import};
 
 struct Run {
     code: Option<i32>,
@@ -14,34 +14,29 @@ struct Run {
     errors: String,
 }
 
-/// Imports the kernel with the command, boots with it, and has the guest carry out a line.
+/// With the fixtures' kernel imported, boots and has the guest carry out a line.
 fn run(line: &str) -> Run {
     let home = TestHome::new();
-    let smartvm = || {
-        let mut command = Command::new(fixtures::command());
-        command.arg("--firecracker").arg(fixtures::firecracker());
-        command.arg("--data-dir").arg(home.data_dir());
-        command.arg("--runtime-dir").arg(home.runtime_dir());
-        command
-    };
-    let imported = smartvm()
-        .args(["kernel", "import"])
-        .arg(fixtures::kernel_image())
-        .arg("--modules")
-        .arg(fixtures::kernel_modules())
-        .arg("--init")
-        .arg(fixtures::agent())
-        .output()
-        .unwrap();
-    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    import(&home);
+    boot_and_run(&home, line)
+}
 
-    let ran = boot(&home, smartvm(), line);
+fn smartvm(home: &TestHome) -> Command {
+    let mut command = Command::new(fixtures::command());
+    command.arg("--firecracker").arg(fixtures::firecracker());
+    command.arg("--data-dir").arg(home.data_dir());
+    command.arg("--runtime-dir").arg(home.runtime_dir());
+    command
+}
+
+fn boot_and_run(home: &TestHome, line: &str) -> Run {
+    let ran = boot(home, smartvm(home), line);
     if ran.code.is_some() || ran.output.contains(PROMPT) {
         return ran;
     }
     // As in `Lab::boot_config`. What the killed command left, this one removes first.
     eprintln!("RETRY: the guest did not boot:\n{}{}", ran.output, ran.errors);
-    boot(&home, smartvm(), line)
+    boot(home, smartvm(home), line)
 }
 
 /// Boots a guest and types the line when its shell waits for one. No exit code: it took too long.
@@ -89,7 +84,18 @@ fn boot(home: &TestHome, mut smartvm: Command, line: &str) -> Run {
 
 #[test]
 fn the_newest_imported_kernel_boots_and_a_restart_ends_the_command() {
-    let run = run("echo \"answer:$((6 * 7))\"; reboot -f");
+    let home = TestHome::new();
+    let imported = smartvm(&home)
+        .args(["kernel", "import"])
+        .arg(fixtures::kernel_image())
+        .arg("--modules")
+        .arg(fixtures::kernel_modules())
+        .arg("--init")
+        .arg(fixtures::agent())
+        .output()
+        .unwrap();
+    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    let run = boot_and_run(&home, "echo \"answer:$((6 * 7))\"; reboot -f");
     assert!(run.output.contains("answer:42"), "{}{}", run.output, run.errors);
     assert_eq!(run.code, Some(0), "{}", run.errors);
 }

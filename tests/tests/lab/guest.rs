@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use smartvm::firecracker::api::HugePages;
 use smartvm::firecracker::{Console, ConsoleReader};
 use smartvm::images::{KernelStore, StoredKernel};
 use smartvm::{
@@ -78,7 +79,7 @@ impl Lab {
     }
 
     pub(crate) async fn boot(&self, root: PathBuf, read_only: bool) -> Guest {
-        self.boot_config(&self.config(root, read_only)).await
+        self.boot_config(&in_huge_pages(self.config(root, read_only))).await
     }
 
     /// Boots a guest until its shell waits for input.
@@ -105,6 +106,21 @@ impl Lab {
     }
 }
 
+/// For what is not about memory: a guest in pages of 2 MiB boots a third faster in the lab, where each
+/// page that it touches costs the emulator a walk through two tables. `cargo xtask lab` reserves them.
+pub(crate) fn in_huge_pages(mut config: VmConfig) -> VmConfig {
+    if is_emulated() {
+        config.machine_config.huge_pages = Some(HugePages::TwoMib);
+    }
+    config
+}
+
+/// Whether this host is the lab.
+fn is_emulated() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "this is how xtask tells that it is the lab")]
+    std::env::var_os("SMARTVM_LAB_RESULTS").is_some()
+}
+
 /// Puts the imported kernel of the fixtures into the test's data directory.
 pub(crate) fn import(home: &TestHome) -> StoredKernel {
     let imported = KernelStore::open(&fixtures::imported_kernels()).unwrap();
@@ -118,8 +134,7 @@ pub(crate) fn import(home: &TestHome) -> StoredKernel {
 /// Where the lab is, the files of fixtures are slow to read; they are copied once, into memory that
 /// goes with it.
 fn in_memory(from: &Path) -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "this is how xtask tells that it is the lab")]
-    if std::env::var_os("SMARTVM_LAB_RESULTS").is_none() {
+    if !is_emulated() {
         return from.to_owned();
     }
     let shared = std::env::temp_dir().join("smartvm-lab-kernel");

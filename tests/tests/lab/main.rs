@@ -10,7 +10,6 @@
 
 mod base_images;
 mod boot;
-mod built_bundle;
 mod built_images;
 mod command;
 mod devices;

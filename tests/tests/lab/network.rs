@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use smartvm::NetworkInterfaceConfig;
 use smartvm_testkit::{NetNamespace, fixtures};
 
-use crate::guest::{DEADLINE, Guest, Lab};
+use crate::guest::{DEADLINE, Guest, Lab, in_huge_pages};
 
 const HOST: &str = "198.51.100.1";
 const INTERNET: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
@@ -61,7 +61,7 @@ async fn two_guests_reach_the_internet_and_neither_each_other_nor_the_host() {
     });
     let before = state();
     let config = |published: &[&str]| {
-        let mut config = lab.config(fixtures::rootfs_ext4(), false);
+        let mut config = in_huge_pages(lab.config(fixtures::rootfs_ext4(), false));
         config.network_interfaces = vec![NetworkInterfaceConfig {
             iface_id: "net".into(),
             published_ports: published.iter().map(ToString::to_string).collect(),

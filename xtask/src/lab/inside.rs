@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use rustix::mount::mount_bind;
 
 use super::request::{Outcome, Request};
@@ -20,6 +20,8 @@ pub(crate) struct LabInsideArgs {
 
 /// Where copies of files are. Everything in `/run` is in the lab's memory.
 const COPIES: &str = "/run/smartvm-lab";
+/// Three guests of 256 MiB.
+const HUGE_PAGES: u32 = 384;
 
 /// Loads the modules that tests need, runs the command and writes down how it ended.
 pub(crate) fn lab_inside(args: &LabInsideArgs) -> anyhow::Result<ExitCode> {
@@ -40,6 +42,7 @@ fn perform(request: &Request) -> anyhow::Result<u8> {
     for module in [kvm, "tun"] {
         Run::new("modprobe").arg(module).quietly()?;
     }
+    reserve_huge_pages()?;
     // From here on the kernel's messages go to the console, which an error shows.
     Run::new("dmesg").args(["--console-level", "debug"]).quietly()?;
     take_into_memory(&request.in_memory)?;
@@ -47,6 +50,18 @@ fn perform(request: &Request) -> anyhow::Result<u8> {
     let mut command = Run::new(program).args(args).dir(&request.directory).into_command();
     command.env_clear().envs(request.env.iter().map(|(name, value)| (name, value)));
     Ok(code_of(command.status().with_context(|| format!("start `{program}` in the lab"))?))
+}
+
+/// Pages of 2 MiB for guests, while there is memory in such pieces. With them, a guest that touches its
+/// memory costs the emulated processor a fraction of the walks through page tables.
+fn reserve_huge_pages() -> anyhow::Result<()> {
+    const COUNT: &str = "/proc/sys/vm/nr_hugepages";
+    fs_err::write(COUNT, HUGE_PAGES.to_string())?;
+    let reserved = fs_err::read_to_string(COUNT)?;
+    if reserved.trim() != HUGE_PAGES.to_string() {
+        bail!("of {HUGE_PAGES} huge pages for guests there are {}", reserved.trim());
+    }
+    Ok(())
 }
 
 /// Puts a copy in the place of each of these files.

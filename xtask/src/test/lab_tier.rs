@@ -32,15 +32,18 @@ pub(super) struct PreparedLab {
 }
 
 /// Runs the tests, by themselves.
-pub(super) fn perform(fixtures: &TestFixtures) -> anyhow::Result<Ran> {
-    match prepare(fixtures)? {
+pub(super) fn perform(fixtures: &TestFixtures, filters: &[String]) -> anyhow::Result<Ran> {
+    match prepare(fixtures, filters)? {
         Some(lab) => lab.run(""),
-        None => nextest::perform(&SELECTION, &fixtures.variables()?),
+        None => nextest::perform(&SELECTION, &fixtures.variables()?, filters),
     }
 }
 
 /// Builds what runs in the lab. `None`: no lab is needed, as KVM runs Linux guests here.
-pub(super) fn prepare(fixtures: &TestFixtures) -> anyhow::Result<Option<PreparedLab>> {
+pub(super) fn prepare(
+    fixtures: &TestFixtures,
+    filters: &[String],
+) -> anyhow::Result<Option<PreparedLab>> {
     let mut variables = fixtures.variables()?;
     if doctor::can_run_linux_guests(&fixtures.dist)? {
         say::step("tier lab: KVM runs Linux guests here, so no lab is needed");
@@ -54,6 +57,7 @@ pub(super) fn prepare(fixtures: &TestFixtures) -> anyhow::Result<Option<Prepared
     argv.extend(["--binaries-metadata".into(), metadata.binaries.into()]);
     argv.extend(["--cargo-metadata".into(), metadata.cargo.into()]);
     argv.extend(nextest::OPTIONS.map(OsString::from));
+    argv.extend(filters.iter().map(OsString::from));
     let in_memory = in_memory(&argv[0], &metadata.tests, &variables);
     // What runs there may write to memory only.
     variables.push(("TMPDIR", "/dev/shm".into()));

@@ -4,12 +4,12 @@ use super::nextest::{self, Ran};
 use super::tier::TestFixtures;
 use crate::apt;
 
-pub(super) fn perform(fixtures: &TestFixtures) -> anyhow::Result<Ran> {
+pub(super) fn perform(fixtures: &TestFixtures, filters: &[String]) -> anyhow::Result<Ran> {
     let why = "the tests of networks ask it what the kernel has, and what a guest reaches";
     apt::ensure_program("nft", "nftables", why)?;
     apt::ensure_program("iptables-nft", "iptables", "networks are tested beside Docker's rules")?;
     apt::ensure_program("ping", "iputils-ping", why)?;
     // Of the workspace, as in every build of tests: with other features nothing built would be shared.
     let tests = ["--workspace", "--test", "native", "--test", "network"];
-    nextest::perform(&tests, &fixtures.variables()?)
+    nextest::perform(&tests, &fixtures.variables()?, filters)
 }

@@ -24,9 +24,11 @@ pub(super) struct Ran {
 pub(super) fn perform<A: AsRef<OsStr>>(
     selection: &[A],
     variables: &[(&str, OsString)],
+    filters: &[String],
 ) -> anyhow::Result<Ran> {
     let mut run =
         Run::new(workspace::cargo()).args(["nextest", "run"]).args(selection).args(OPTIONS);
+    run = run.args(filters);
     for (name, value) in variables {
         run = run.env(name, value);
     }

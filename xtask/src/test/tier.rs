@@ -28,11 +28,11 @@ impl Tier {
         }
     }
 
-    pub(super) fn perform(self, touched: &Touched) -> anyhow::Result<Ran> {
+    pub(super) fn perform(self, touched: &Touched, filters: &[String]) -> anyhow::Result<Ran> {
         match self {
-            Self::Unit => unit_tier::perform(touched),
-            Self::Native => native_tier::perform(&TestFixtures::ensure()?),
-            Self::Lab => lab_tier::perform(&TestFixtures::ensure()?),
+            Self::Unit => unit_tier::perform(touched, filters),
+            Self::Native => native_tier::perform(&TestFixtures::ensure()?, filters),
+            Self::Lab => lab_tier::perform(&TestFixtures::ensure()?, filters),
         }
     }
 }

@@ -9,11 +9,11 @@ use super::{nextest, programs};
 use crate::run::{self, Run};
 use crate::workspace;
 
-pub(super) fn perform(touched: &Touched) -> anyhow::Result<Ran> {
+pub(super) fn perform(touched: &Touched, filters: &[String]) -> anyhow::Result<Ran> {
     programs::ensure_for_library()?;
     // Of the workspace, as in every build of tests: with other features nothing built would be shared.
     let selection = ["--workspace", "--filterset", &touched.filterset()];
-    let mut ran = nextest::perform(&selection, &[])?;
+    let mut ran = nextest::perform(&selection, &[], filters)?;
     let packages = touched.with_examples()?;
     if packages.is_empty() {
         return Ok(ran);

@@ -11,7 +11,7 @@ use smartvm_network::WireGuardOptions;
 use smartvm_testkit::{NetNamespace, PacketCapture, TestHome, eventually, fixtures};
 
 use super::world::{DEADLINE, WORLD, World, config};
-use crate::guest::{BOOT_ARGS, BOOT_DEADLINE, Guest, Lab, PROMPT};
+use crate::guest::{BOOT_ARGS, BOOT_DEADLINE, Guest, Lab, PROMPT, in_huge_pages};
 
 /// The port at which each part of the world says its name over TCP.
 const NAME_PORT: u16 = 80;
@@ -215,7 +215,7 @@ async fn scenario(world: &World, capture: &PacketCapture) {
     lab.smartvm.sweep().unwrap();
     expect_closed(world, capture, false, "what the killed manager left was swept");
 
-    let mut config = lab.config(fixtures::rootfs_ext4(), false);
+    let mut config = in_huge_pages(lab.config(fixtures::rootfs_ext4(), false));
     config.network_interfaces =
         vec![NetworkInterfaceConfig { iface_id: "net".into(), ..Default::default() }];
     // A start while the peer is dead: the guest calls, and nobody hears it.
