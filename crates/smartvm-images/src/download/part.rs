@@ -150,8 +150,9 @@ impl Part {
     /// Makes the bytes last, and gives them the file's name.
     pub(super) fn publish(self, request: &Download) -> io::Result<()> {
         self.file.sync_all()?;
-        fs_err::rename(request.beside(".part"), &request.target)?;
+        // First, as nobody looks for it once the file is there: to be killed now costs a download, not litter.
         remove_if_there(&self.record_path)?;
+        fs_err::rename(request.beside(".part"), &request.target)?;
         request.target.parent().map_or(Ok(()), crate::atomic_file::sync_directory)
     }
 
