@@ -95,6 +95,8 @@ impl Exit {
             "OUTPUT_CLOSED" => Self::OutputClosed,
             "BUG" | "INTERNAL" => Self::Bug,
             "BASE_IMAGE_IN_USE"
+            | "IMAGE_IN_USE"
+            | "IMAGE_OF_A_VM"
             | "BRIDGE_UNUSABLE"
             | "BUNDLE_EXISTS"
             | "CGROUP_UNAVAILABLE"
@@ -197,6 +199,7 @@ mod tests {
         assert_eq!(Exit::for_error_code("FIRECRACKER_NOT_FOUND"), Exit::NotFound);
         assert_eq!(Exit::for_error_code("KERNEL_NOT_FOUND"), Exit::NotFound);
         assert_eq!(Exit::for_error_code("FIRECRACKER_WRONG_ARCH"), Exit::Conflict);
+        assert_eq!(Exit::for_error_code("IMAGE_IN_USE"), Exit::Conflict);
         assert_eq!(Exit::for_error_code("PROCESS_EXITED"), Exit::VmmCrashed);
         assert_eq!(Exit::for_error_code("API_REFUSED"), Exit::Failed);
         assert_eq!(Exit::for_error_code("a code from a later release"), Exit::Failed);

@@ -29,7 +29,9 @@ mod download;
 mod draft_dir;
 mod drive;
 mod file_lock;
+mod free_space;
 mod host_tool;
+mod image_lock;
 mod kernel;
 mod owned_dir;
 mod quoted;
@@ -48,6 +50,7 @@ pub use drive::{
     StageDrive, StageDriveError, StagedDrive, StagingMethod, stage_drive, stage_drives,
 };
 pub use host_tool::{HostToolError, HostTools};
+pub use image_lock::{ImageLock, ImageLockError};
 pub use kernel::{
     ImportKernel, ImportKernelError, KernelImage, KernelStore, KernelStoreError, KernelVersion,
     ModuleIndex, ParseImageError, ParseModulesError, StoredKernel, UnpackKernelError,

@@ -10,6 +10,7 @@ mod hostile_firecracker;
 pub mod http;
 pub mod leak;
 mod loop_fs;
+pub mod memory;
 mod net_namespace;
 mod packet_capture;
 mod tap;

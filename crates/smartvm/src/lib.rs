@@ -11,6 +11,7 @@ mod config;
 pub mod control;
 pub mod doctor;
 mod home;
+mod image_use;
 mod jail;
 mod lifecycle;
 mod manager;
@@ -30,6 +31,7 @@ pub use config::{
     SerialConfig, TokenBucketConfig, VcpuFeaturesConfig, VmConfig, VmSpec, VsockConfig,
 };
 pub use home::{ClaimError, FindVmError, FoundVm, RuntimeDirError, SweepReport, UnsafeDirectory};
+pub use image_use::UseImageError;
 pub use jail::{
     AppliedLimits, CgroupConfig, CgroupError, ChrootBaseError, Confinement, IoLimit, JailConfig,
     JailMode, JailerVersionError, MakeJailError, NotJailed, PlanJailError, ResourceLimitsConfig,

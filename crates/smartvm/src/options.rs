@@ -54,6 +54,9 @@ pub struct SmartVmOptions {
     pub base_image_manifest_url: Option<ManifestUrl>,
     /// The same on this host; it wins over the URL. Default: none.
     pub base_image_manifest_path: Option<PathBuf>,
+    /// Whether a manifest from a public server may name artifacts that are not https or not at public addresses.
+    /// Default: no.
+    pub allow_private_artifacts: bool,
     /// Where base images without a manifest come from. Default: the bucket of Firecracker's CI.
     pub bucket_url: BucketUrl,
     /// The directories to search for Firecracker, as in `PATH`. The library never reads the
@@ -155,6 +158,7 @@ impl Default for SmartVmOptions {
             max_stored_base_images: CacheLimit::default(),
             base_image_manifest_url: None,
             base_image_manifest_path: None,
+            allow_private_artifacts: false,
             bucket_url: BucketUrl::default(),
             path_var: None,
             console_capacity: 64 * 1024,

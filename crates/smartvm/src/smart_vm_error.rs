@@ -18,6 +18,7 @@ use smartvm_network::{AttachError, ChangePolicyError, OpenNetworkError};
 
 use crate::config::{InvalidConfig, ReadConfigError};
 use crate::home::{ClaimError, RuntimeDirError, UnsafeDirectory};
+use crate::image_use::UseImageError;
 use crate::jail::{JailerVersionError, MakeJailError, PlanJailError};
 use crate::lifecycle::{Call, InvalidState};
 use crate::micro_vm::FirecrackerTooOld;
@@ -225,14 +226,9 @@ pub enum SmartVmError {
     /// A download could not be set up, or failed.
     #[error(transparent)]
     Download(#[from] DownloadError),
-    /// The base image of a VM could not be kept from being removed.
-    #[error("cannot keep the base image of the VM in `{}`", path.display())]
-    LeaseImage {
-        /// The cache.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// An image is used by somebody else, or cannot be kept from others.
+    #[error(transparent)]
+    UseImage(#[from] UseImageError),
     /// Something happened that cannot; please report it.
     #[error("internal error: {what}")]
     Bug {
@@ -295,7 +291,7 @@ impl SmartVmError {
             Self::Release(error) => error.code(),
             Self::BaseImage(error) => error.code(),
             Self::Download(error) => error.code(),
-            Self::LeaseImage { .. } => "BASE_IMAGE_CACHE_FAILED",
+            Self::UseImage(error) => error.code(),
             Self::Bug { .. } => "INTERNAL",
         }
     }
@@ -333,6 +329,7 @@ impl SmartVmError {
             Self::Release(error) => error.hint(),
             Self::BaseImage(error) => error.hint(),
             Self::Download(error) => error.hint(),
+            Self::UseImage(error) => error.hint(),
             _ => None,
         }
     }

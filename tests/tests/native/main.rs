@@ -13,6 +13,7 @@ mod console;
 mod devices;
 mod faults;
 mod hostile;
+mod images_in_use;
 mod jail;
 mod known_bad;
 mod lifecycle;

@@ -38,6 +38,9 @@ pub(crate) struct ImageSourceArgs {
         help_heading = "Base images"
     )]
     release_url: Option<ReleaseSource>,
+    /// Let a manifest from a public server name artifacts at private addresses or without HTTPS
+    #[arg(long, env = "SMARTVM_ALLOW_PRIVATE_ARTIFACTS", help_heading = "Base images")]
+    allow_private_artifacts: bool,
 }
 
 impl ImageSourceArgs {
@@ -53,6 +56,7 @@ impl ImageSourceArgs {
         if let Some(releases) = &self.release_url {
             options.releases = releases.clone();
         }
+        options.allow_private_artifacts |= self.allow_private_artifacts;
         let downloader = Downloader::new(DownloaderOptions::default());
         BaseImageManager::new(options, downloader).map_err(super::failed)
     }

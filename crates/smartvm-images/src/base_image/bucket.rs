@@ -14,6 +14,8 @@ use crate::shown_url::ShownUrl;
 /// The most bytes of a page, and the most pages of a listing: 1000 keys each.
 const MAX_PAGE: u64 = 8 << 20;
 const MAX_PAGES: usize = 100;
+/// The most bytes that the names of all pages may have: a hundred full pages have a tenth of it.
+const MAX_NAMES: usize = 64 << 20;
 
 /// The address of a bucket that answers as S3 does (ListObjectsV2, path style).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +39,7 @@ pub enum ListBucketError {
         source: ParseListingError,
     },
     /// It goes on without end.
-    #[error("the listing of {url} has more than {MAX_PAGES} pages")]
+    #[error("the listing of {url} has more than {MAX_PAGES} pages, or too many names")]
     Endless {
         /// The bucket.
         url: String,
@@ -59,6 +61,7 @@ impl BucketUrl {
         let shown = || ShownUrl(&self.0).to_string();
         let mut all = Listing::default();
         let mut token: Option<String> = None;
+        let mut names = 0;
         for _ in 0..MAX_PAGES {
             let mut url = self.0.clone();
             if !url.path().ends_with('/') {
@@ -77,6 +80,10 @@ impl BucketUrl {
             let text = downloader.fetch_document(&url, MAX_PAGE).await?;
             let page = Listing::parse(&text)
                 .map_err(|source| ListBucketError::Parse { url: shown(), source })?;
+            names += page.keys.iter().chain(&page.prefixes).map(|it| it.len() + 24).sum::<usize>();
+            if names > MAX_NAMES {
+                return Err(ListBucketError::Endless { url: shown() });
+            }
             all.keys.extend(page.keys);
             all.prefixes.extend(page.prefixes);
             token = page.next;

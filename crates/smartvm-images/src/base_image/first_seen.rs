@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::Sha256Digest;
-use crate::atomic_file::write_atomically;
+use crate::atomic_file::write_durably;
 use crate::file_lock::FileLock;
 use crate::regular_file::read_regular;
 use crate::shown_url::ShownUrl;
@@ -69,7 +69,7 @@ impl FirstSeen {
             let mut all = this.read()?;
             let first_seen_at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
             all.insert(url, Seen { sha256, first_seen_at });
-            write_atomically(&this.path, &serde_json::to_vec_pretty(&all)?)
+            write_durably(&this.path, &serde_json::to_vec_pretty(&all)?)
         })
         .await
     }

@@ -41,6 +41,9 @@ pub struct BaseImageManagerOptions {
     pub releases: ReleaseSource,
     /// Whether bundles in the cache are hashed at every use. Default: only when a file has changed.
     pub verify: Verify,
+    /// Whether a manifest from a public server may name artifacts that are not https or not at public addresses: it
+    /// makes this host ask for them. Default: no.
+    pub allow_private_artifacts: bool,
 }
 
 impl BaseImageManagerOptions {
@@ -56,6 +59,7 @@ impl BaseImageManagerOptions {
             bucket: BucketUrl::default(),
             releases: ReleaseSource::default(),
             verify: Verify::default(),
+            allow_private_artifacts: false,
         }
     }
 }
@@ -271,7 +275,8 @@ impl BaseImageManager {
         let options = &*self.options;
         let arch = request.arch.unwrap_or(options.arch);
         if let Some(location) = request.manifest.as_ref().or(options.manifest.as_ref()) {
-            return resolve_hosted(location, arch, &self.downloader).await;
+            let allow_private = options.allow_private_artifacts;
+            return resolve_hosted(location, arch, &self.downloader, allow_private).await;
         }
         let ci = Ci {
             bucket: &options.bucket,

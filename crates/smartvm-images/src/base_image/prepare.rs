@@ -83,7 +83,10 @@ impl Prepare<'_> {
     async fn fetch(&self, file: &ResolvedFile, draft: &Path) -> Result<FetchedFile, PrepareError> {
         let target = draft.join(file.name.as_str());
         match &file.origin {
-            Origin::Hosted(url) => Ok(self.download(url, file, &target).await?),
+            Origin::Hosted(url) => Ok(self.download(self.downloader, url, file, &target).await?),
+            Origin::Public(url) => {
+                Ok(self.download(&self.downloader.public_only(), url, file, &target).await?)
+            }
             Origin::Unsigned(url) => self.fetch_unsigned(url, file, &target).await,
             Origin::File(source) => {
                 let (source, file) = (source.clone(), file.clone());
@@ -107,7 +110,7 @@ impl Prepare<'_> {
         let seen = record.expected(url).map_err(fail)?;
         let expected = seen.as_ref().map(|(sha256, _)| *sha256).filter(|_| !self.accept_changed);
         let file = ResolvedFile { sha256: expected, ..file.clone() };
-        match (self.download(url, &file, target).await, seen) {
+        match (self.download(self.downloader, url, &file, target).await, seen) {
             (Ok(fetched), seen) => {
                 if seen.is_none_or(|(sha256, _)| sha256 != fetched.sha256) {
                     record.note(url, fetched.sha256).await.map_err(fail)?;
@@ -124,6 +127,7 @@ impl Prepare<'_> {
 
     async fn download(
         &self,
+        downloader: &Downloader,
         url: &Url,
         file: &ResolvedFile,
         target: &Path,
@@ -131,7 +135,7 @@ impl Prepare<'_> {
         let limit = file.size.unwrap_or(MAX_ARTIFACT);
         let request =
             Download::new(url.clone(), target, limit).with_sha256(file.sha256).with_size(file.size);
-        let done = self.downloader.download(&request, self.progress).await?;
+        let done = downloader.download(&request, self.progress).await?;
         Ok(FetchedFile { sha256: done.sha256, size: done.size })
     }
 

@@ -12,7 +12,7 @@ use super::manifest_location::ManifestLocation;
 use super::names::ArtifactFileName;
 use super::preset::Preset;
 use super::resolved::{Origin, ResolvedBundle, ResolvedFile};
-use crate::download::Downloader;
+use crate::download::{Downloader, is_of_the_public};
 use crate::file_lock::blocking;
 use crate::regular_file::read_regular;
 use crate::shown_url::ShownUrl;
@@ -22,25 +22,41 @@ pub(super) async fn resolve_hosted(
     location: &ManifestLocation,
     arch: Arch,
     downloader: &Downloader,
+    allow_private: bool,
 ) -> Result<ResolvedBundle, BaseImageError> {
-    let text = match location {
+    let (text, author) = match location {
         ManifestLocation::Path(path) => {
             let path = path.clone();
-            blocking(move || read_regular(&path, MAX_MANIFEST_BYTES))
+            let text = blocking(move || read_regular(&path, MAX_MANIFEST_BYTES))
                 .await
-                .map_err(BaseImageError::ReadManifest)?
+                .map_err(BaseImageError::ReadManifest)?;
+            (text, Author::Ours)
         }
-        ManifestLocation::Url(url) => downloader
-            .fetch_document(url.as_url(), MAX_MANIFEST_BYTES)
-            .await
-            .map_err(BaseImageError::FetchManifest)?,
+        ManifestLocation::Url(url) => {
+            let (text, from) = downloader
+                .fetch_document_and_origin(url.as_url(), MAX_MANIFEST_BYTES)
+                .await
+                .map_err(BaseImageError::FetchManifest)?;
+            let is_trusted = allow_private || !is_of_the_public(url.as_url(), from).await;
+            (text, if is_trusted { Author::Ours } else { Author::Public })
+        }
     };
-    Ok(resolve(&HostedManifest::parse(&text)?, location, arch)?)
+    Ok(resolve(&HostedManifest::parse(&text)?, location, author, arch)?)
+}
+
+/// Who wrote a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Author {
+    /// Somebody who may name any address: this host, its network, or whoever was said to.
+    Ours,
+    /// Anybody.
+    Public,
 }
 
 fn resolve(
     manifest: &HostedManifest,
     location: &ManifestLocation,
+    author: Author,
     arch: Arch,
 ) -> Result<ResolvedBundle, InvalidManifest> {
     let mut breaches = Vec::new();
@@ -50,7 +66,7 @@ fn resolve(
     }
     let mut names = Names::new(manifest);
     let mut file = |key: &str, artifact: &Artifact, fallback: &str| {
-        let origin = origin(artifact, location)
+        let origin = origin(artifact, location, author)
             .map_err(|rule| breaches.push(ManifestBreach::new(format!("{key}.path"), rule)))
             .ok()?;
         let name = names.choose(artifact, fallback)?;
@@ -81,18 +97,27 @@ fn resolve(
     })
 }
 
-fn origin(artifact: &Artifact, location: &ManifestLocation) -> Result<Origin, &'static str> {
+fn origin(
+    artifact: &Artifact,
+    location: &ManifestLocation,
+    author: Author,
+) -> Result<Origin, &'static str> {
+    let hosted = |url| match author {
+        Author::Ours => Ok(Origin::Hosted(url)),
+        Author::Public if url.scheme() == "https" => Ok(Origin::Public(url)),
+        Author::Public => Err("a manifest from a public server may name https addresses alone"),
+    };
     match (&artifact.source, location) {
         (ArtifactSource::Url { url, .. }, location) => match (url.absolute(), location) {
-            (Some(url), _) => Ok(Origin::Hosted(url.clone())),
+            (Some(url), _) => hosted(url.clone()),
             (None, ManifestLocation::Path(manifest)) => {
                 Ok(Origin::File(beside(manifest, Path::new(url.beside_manifest().unwrap_or("")))))
             }
             (None, ManifestLocation::Url(manifest)) => manifest
                 .as_url()
                 .join(url.beside_manifest().unwrap_or(""))
-                .map(Origin::Hosted)
-                .map_err(|_| "it makes no address with the manifest's"),
+                .map_err(|_| "it makes no address with the manifest's")
+                .and_then(hosted),
         },
         (ArtifactSource::Path { path, .. }, ManifestLocation::Path(manifest)) => {
             Ok(Origin::File(beside(manifest, path)))
@@ -114,12 +139,14 @@ fn source(
     rootfs: &ResolvedFile,
 ) -> BundleSource {
     let url = |file: &ResolvedFile| match &file.origin {
-        Origin::Hosted(url) | Origin::Unsigned(url) => Some(ShownUrl(url).to_string()),
+        Origin::Hosted(url) | Origin::Public(url) | Origin::Unsigned(url) => {
+            Some(ShownUrl(url).to_string())
+        }
         Origin::File(_) => None,
     };
     let path = |file: &ResolvedFile| match &file.origin {
         Origin::File(path) => Some(path.clone()),
-        Origin::Hosted(_) | Origin::Unsigned(_) => None,
+        Origin::Hosted(_) | Origin::Public(_) | Origin::Unsigned(_) => None,
     };
     let (manifest_url, manifest_path) = match location {
         ManifestLocation::Url(url) => (Some(url.to_string()), None),
@@ -191,6 +218,7 @@ mod tests {
     fn address(file: &ResolvedFile) -> String {
         match &file.origin {
             Origin::Hosted(url) => url.to_string(),
+            Origin::Public(url) => format!("public {url}"),
             Origin::Unsigned(url) => format!("unsigned {url}"),
             Origin::File(path) => path.display().to_string(),
         }
@@ -200,11 +228,11 @@ mod tests {
     fn files_beside_the_manifest_are_beside_it_wherever_it_is() {
         let manifest = manifest(at_url("vmlinux"), at_url("x86_64/root.ext4"));
         let local = ManifestLocation::Path("/images/manifest.json".into());
-        let resolved = resolve(&manifest, &local, Arch::X86_64).unwrap();
+        let resolved = resolve(&manifest, &local, Author::Ours, Arch::X86_64).unwrap();
         assert_eq!(address(&resolved.kernel), "/images/vmlinux");
         assert_eq!(address(&resolved.rootfs), "/images/x86_64/root.ext4");
         let served = by_url("http://host/a/manifest.json?k=v");
-        let resolved = resolve(&manifest, &served, Arch::X86_64).unwrap();
+        let resolved = resolve(&manifest, &served, Author::Ours, Arch::X86_64).unwrap();
         assert_eq!(address(&resolved.kernel), "http://host/a/vmlinux");
         assert_eq!(address(&resolved.rootfs), "http://host/a/x86_64/root.ext4");
         assert_eq!(resolved.source.manifest_url.as_deref(), Some("http://host/a/manifest.json"));
@@ -214,17 +242,32 @@ mod tests {
     fn a_manifest_from_a_server_cannot_name_files_of_this_host() {
         let manifest = manifest(Artifact::at_path("/etc/shadow"), at_url("root.ext4"));
         let served = by_url("http://host/manifest.json");
-        let error = resolve(&manifest, &served, Arch::X86_64).unwrap_err();
+        let error = resolve(&manifest, &served, Author::Ours, Arch::X86_64).unwrap_err();
         assert_eq!(error.breaches()[0].field(), "kernel.path");
         let local = ManifestLocation::Path("/images/manifest.json".into());
-        resolve(&manifest, &local, Arch::X86_64).unwrap();
+        resolve(&manifest, &local, Author::Ours, Arch::X86_64).unwrap();
+    }
+
+    #[test]
+    fn what_the_public_names_is_https_and_fetched_from_the_public() {
+        let url = "https://images.example/kernel";
+        let served = by_url("https://images.example/a/manifest.json");
+        let public = |kernel, rootfs| {
+            resolve(&manifest(kernel, rootfs), &served, Author::Public, Arch::X86_64)
+        };
+        let resolved = public(at_url(url), at_url("root.ext4")).unwrap();
+        assert_eq!(address(&resolved.kernel), format!("public {url}"));
+        let beside = "public https://images.example/a/root.ext4";
+        assert_eq!(address(&resolved.rootfs), beside);
+        let error = public(at_url(url), at_url("http://images.example/root")).unwrap_err();
+        assert_eq!(error.breaches()[0].field(), "rootfs.path");
     }
 
     #[test]
     fn the_architecture_must_be_the_one_asked_for() {
         let manifest = manifest(at_url("vmlinux"), at_url("root.ext4"));
         let local = ManifestLocation::Path("/images/manifest.json".into());
-        let error = resolve(&manifest, &local, Arch::Aarch64).unwrap_err();
+        let error = resolve(&manifest, &local, Author::Ours, Arch::Aarch64).unwrap_err();
         assert_eq!(
             (error.code(), error.breaches()[0].field()),
             ("INVALID_BASE_IMAGE_MANIFEST", "arch")
@@ -235,7 +278,8 @@ mod tests {
     fn no_two_files_of_a_bundle_have_one_name() {
         let local = ManifestLocation::Path("/images/manifest.json".into());
         let names = |kernel, rootfs| {
-            let resolved = resolve(&manifest(kernel, rootfs), &local, Arch::X86_64).unwrap();
+            let resolved =
+                resolve(&manifest(kernel, rootfs), &local, Author::Ours, Arch::X86_64).unwrap();
             (resolved.kernel.name.to_string(), resolved.rootfs.name.to_string())
         };
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());

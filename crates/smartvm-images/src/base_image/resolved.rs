@@ -42,6 +42,8 @@ pub(super) struct ResolvedFile {
 pub(super) enum Origin {
     /// An address whose content has a known hash.
     Hosted(Url),
+    /// The same, which somebody of the public network has named: it must be there too.
+    Public(Url),
     /// An address without a checksum.
     Unsigned(Url),
     /// A file of this host.

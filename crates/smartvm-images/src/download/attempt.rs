@@ -11,6 +11,7 @@ use super::download_error::DownloadError;
 use super::downloader::DownloaderOptions;
 use super::part::Part;
 use super::progress::{Progress, ProgressEvent};
+use super::public_only::NotPublic;
 use super::request::Download;
 use super::response::{self, Meaning, meaning};
 use super::sink::Sink;
@@ -210,6 +211,9 @@ impl Attempt<'_> {
     }
 
     fn transport(&self, source: reqwest::Error) -> DownloadError {
+        if let Some(not_public) = NotPublic::in_sources_of(&source) {
+            return DownloadError::not_public(&self.request.url, not_public.clone());
+        }
         DownloadError::Transport { url: self.url(), source: source.without_url() }
     }
 

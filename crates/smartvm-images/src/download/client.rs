@@ -7,16 +7,28 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use super::download_error::DownloadError;
-use super::downloader::DownloaderOptions;
+use super::downloader::{DownloaderOptions, Reach};
+use super::public_only::{PublicNames, check};
 
 /// How many addresses a request may be sent on to.
 const MAX_REDIRECTS: usize = 10;
 
 /// A client that trusts what the system trusts, uses the system's proxies, and never leaves HTTPS.
-pub(super) fn client(options: &DownloaderOptions) -> Result<reqwest::Client, DownloadError> {
-    reqwest::Client::builder()
+///
+/// One for the public alone uses no proxy: only who connects can tell to whom.
+pub(super) fn client(
+    options: &DownloaderOptions,
+    reach: Reach,
+) -> Result<reqwest::Client, DownloadError> {
+    let builder = match reach {
+        Reach::Anywhere => reqwest::Client::builder().redirect(Policy::custom(follow)),
+        Reach::PublicOnly => reqwest::Client::builder()
+            .redirect(Policy::custom(follow_in_public))
+            .dns_resolver(PublicNames)
+            .no_proxy(),
+    };
+    builder
         .tls_backend_preconfigured(tls())
-        .redirect(Policy::custom(follow))
         .connect_timeout(options.connect_timeout)
         .read_timeout(options.stall_timeout)
         .user_agent(concat!("smartvm/", env!("CARGO_PKG_VERSION")))
@@ -36,6 +48,13 @@ fn tls() -> ClientConfig {
             tracing::warn!(%error, "no server can be trusted over HTTPS");
             builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
         }
+    }
+}
+
+fn follow_in_public(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    match check(attempt.url()) {
+        Ok(()) => follow(attempt),
+        Err(not_public) => attempt.error(not_public),
     }
 }
 

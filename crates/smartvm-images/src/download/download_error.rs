@@ -4,9 +4,12 @@ use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
+use url::Url;
 
+use super::public_only::NotPublic;
 use crate::Sha256Digest;
 use crate::owned_dir::OwnedDirError;
+use crate::shown_url::ShownUrl;
 
 /// The reason why a download failed. Addresses are shown without password and query.
 #[derive(Debug, Error)]
@@ -26,6 +29,14 @@ pub enum DownloadError {
         /// What went wrong.
         #[source]
         source: reqwest::Error,
+    },
+    /// Somebody of the public network has named it, and it is not there.
+    #[error("{url} was named by a server of the public network, and {problem}")]
+    NotPublic {
+        /// The address.
+        url: String,
+        /// What of it is not public.
+        problem: String,
     },
     /// The server sent next to nothing for too long.
     #[error("{url} came too slowly: {bytes} bytes in {seconds} s")]
@@ -158,12 +169,22 @@ impl DownloadError {
             Self::WrongHash { .. } | Self::WrongSize { .. } => {
                 "what is served is not what was promised: ask whoever hosts it".to_owned()
             }
+            Self::NotPublic { .. } => {
+                "if its author may have you ask hosts of your own network, say so with \
+                 --allow-private-artifacts (allowPrivateArtifacts)"
+                    .to_owned()
+            }
             Self::NoSpace { .. } => "free some space, or choose another directory".to_owned(),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "free some space, or choose another directory".to_owned()
             }
             _ => return None,
         })
+    }
+
+    /// What of an address keeps it from being reached where only public ones may be.
+    pub(super) fn not_public(url: &Url, problem: NotPublic) -> Self {
+        Self::NotPublic { url: ShownUrl(url).to_string(), problem: problem.to_string() }
     }
 
     /// Whether it may go better the next time.

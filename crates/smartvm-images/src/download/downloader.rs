@@ -5,12 +5,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::Client;
+use url::Url;
 
 use super::attempt::Attempt;
 use super::client::client;
 use super::download_error::DownloadError;
 use super::part::Part;
 use super::progress::{Progress, ProgressEvent};
+use super::public_only::check as check_public;
 use super::request::{Download, Downloaded};
 use super::retry::Retry;
 use crate::Sha256Digest;
@@ -55,23 +57,59 @@ impl Default for DownloaderOptions {
 pub struct Downloader {
     /// Made when it is first used: reading what the system trusts takes longer than a hit in a cache.
     client: Arc<OnceLock<Client>>,
+    public_client: Arc<OnceLock<Client>>,
+    reach: Reach,
     pub(super) options: Arc<DownloaderOptions>,
+}
+
+/// Where downloads may come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    Anywhere,
+    /// Over HTTPS from addresses of the public network.
+    PublicOnly,
 }
 
 impl Downloader {
     /// Makes a downloader. Nothing is connected to before the first download.
     #[must_use]
     pub fn new(options: DownloaderOptions) -> Self {
-        Self { client: Arc::default(), options: Arc::new(options) }
+        Self {
+            client: Arc::default(),
+            public_client: Arc::default(),
+            reach: Reach::Anywhere,
+            options: Arc::new(options),
+        }
+    }
+
+    /// The same for addresses that somebody of the public network has named: it refuses what is not https or not at
+    /// public addresses, wherever redirects lead, and uses no proxy.
+    #[must_use]
+    pub fn public_only(&self) -> Self {
+        Self { reach: Reach::PublicOnly, ..self.clone() }
+    }
+
+    /// Refuses what this downloader may not reach, as far as the address tells.
+    fn check_reach(&self, url: &Url) -> Result<(), DownloadError> {
+        match self.reach {
+            Reach::Anywhere => Ok(()),
+            Reach::PublicOnly => {
+                check_public(url).map_err(|source| DownloadError::not_public(url, source))
+            }
+        }
     }
 
     /// The client, with the system's settings as they were at its first use.
     pub(super) fn client(&self) -> Result<&Client, DownloadError> {
-        if let Some(client) = self.client.get() {
+        let cell = match self.reach {
+            Reach::Anywhere => &self.client,
+            Reach::PublicOnly => &self.public_client,
+        };
+        if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let made = client(&self.options)?;
-        Ok(self.client.get_or_init(|| made))
+        let made = client(&self.options, self.reach)?;
+        Ok(cell.get_or_init(|| made))
     }
 
     /// Downloads a file to its target, which appears whole or not at all.
@@ -91,6 +129,7 @@ impl Downloader {
         request: &Download,
         progress: &dyn Progress,
     ) -> Result<Downloaded, DownloadError> {
+        self.check_reach(&request.url)?;
         let before = identity(&request.target);
         let lock_path = request.beside(".lock");
         let waiting = || progress.report(&ProgressEvent::Waiting { what: &request.name });

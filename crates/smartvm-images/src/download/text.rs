@@ -1,5 +1,7 @@
 //! Small documents: checksums, listings, manifests, and where a redirect leads.
 
+use std::net::IpAddr;
+
 use bytes::BytesMut;
 use reqwest::Response;
 use url::Url;
@@ -17,8 +19,18 @@ impl Downloader {
         url: &Url,
         limit: u64,
     ) -> Result<Vec<u8>, DownloadError> {
+        Ok(self.fetch_document_and_origin(url, limit).await?.0)
+    }
+
+    /// The same, with the address that it came from: the server's, or a proxy's.
+    pub(crate) async fn fetch_document_and_origin(
+        &self,
+        url: &Url,
+        limit: u64,
+    ) -> Result<(Vec<u8>, Option<IpAddr>), DownloadError> {
         self.again(|| async {
             let mut response = self.get(url).await?;
+            let from = response.remote_addr().map(|address| address.ip());
             let too_large = || DownloadError::TooLarge { url: ShownUrl(url).to_string(), limit };
             if response.content_length().is_some_and(|length| length > limit) {
                 return Err(too_large());
@@ -30,7 +42,7 @@ impl Downloader {
                 }
                 document.extend_from_slice(&bytes);
             }
-            Ok(document.to_vec())
+            Ok((document.to_vec(), from))
         })
         .await
     }

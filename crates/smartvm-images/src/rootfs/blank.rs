@@ -9,6 +9,7 @@ use super::ext4::make_empty;
 use super::size::bytes_of_mib;
 use crate::draft_dir::DraftDir;
 use crate::host_tool::{HostToolError, HostTools};
+use crate::image_lock::{ImageLock, ImageLockError};
 
 const IMAGE: &str = "image";
 
@@ -29,13 +30,18 @@ enum Problem {
     File(#[source] io::Error),
     #[error(transparent)]
     Tool(#[from] HostToolError),
+    #[error(transparent)]
+    Lock(#[from] ImageLockError),
 }
 
 impl CreateRootfsError {
     /// The stable code of the error.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        "ROOTFS_CREATE_FAILED"
+        match &self.problem {
+            Problem::Lock(error @ ImageLockError::InUse { .. }) => error.code(),
+            _ => "ROOTFS_CREATE_FAILED",
+        }
     }
 
     /// What the person who asked for it can do.
@@ -48,6 +54,7 @@ impl CreateRootfsError {
             }
             Problem::File(_) => None,
             Problem::Tool(error) => error.hint(),
+            Problem::Lock(error) => error.hint(),
         }
     }
 }
@@ -71,6 +78,7 @@ pub fn create_blank_rootfs(
         let draft = DraftDir::beside(path).map_err(Problem::File)?;
         let target = draft.target().to_owned();
         if target.exists() {
+            drop(ImageLock::to_write(&target, "a file system that is being made there")?);
             return Err(Problem::File(io::ErrorKind::AlreadyExists.into()));
         }
         let image = draft.path().join(IMAGE);

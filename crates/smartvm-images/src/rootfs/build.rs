@@ -10,15 +10,20 @@ use super::archive::{LayOutError, UnpackError, lay_out, unpack};
 use super::directory::survey;
 use super::ext4::{Fill, FillError};
 use super::image_kind::ImageKind;
+use super::lost::Lost;
 use super::resize::{ResizeProblem, resize_in_place};
 use super::source::{Compression, OpenSourceError, Source};
 use super::squashfs;
 use crate::base_image::RootfsType;
 use crate::draft_dir::DraftDir;
 use crate::drive::{StageDriveError, stage_drive};
+use crate::free_space::NoSpaceLeft;
 use crate::host_tool::{HostToolError, HostTools};
+use crate::image_lock::{ImageLock, ImageLockError};
 
 const IMAGE: &str = "image";
+/// What others are told who want the image meanwhile.
+const BUILDING: &str = "a build of a root file system";
 
 /// A root file system to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +90,8 @@ enum Problem {
     Resize(#[from] ResizeProblem),
     #[error("the image cannot be written")]
     Target(#[source] io::Error),
+    #[error(transparent)]
+    Lock(#[from] ImageLockError),
 }
 
 impl BuildRootfsError {
@@ -94,6 +101,7 @@ impl BuildRootfsError {
         match self.problem {
             Problem::Open(_) | Problem::Survey(_) => "ROOTFS_SOURCE_UNREADABLE",
             Problem::OtherType { .. } => "ROOTFS_TYPE_MISMATCH",
+            Problem::Lock(ref error @ ImageLockError::InUse { .. }) => error.code(),
             _ => "ROOTFS_CREATE_FAILED",
         }
     }
@@ -115,9 +123,11 @@ impl BuildRootfsError {
             }
             Problem::Copy(error) => return error.hint(),
             Problem::Resize(error) => return error.hint(),
+            Problem::Lock(error) => return error.hint(),
             Problem::Target(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 "remove it first, or choose another place"
             }
+            Problem::Unpack(error) if error.is_about_space() => NoSpaceLeft::HINT,
             _ => return None,
         };
         Some(hint.to_owned())
@@ -139,6 +149,7 @@ pub fn build_rootfs(request: &BuildRootfs, target: &Path) -> Result<BuiltRootfs,
     let make = || {
         let draft = DraftDir::beside(target).map_err(Problem::Target)?;
         if draft.target().exists() {
+            drop(ImageLock::to_write(draft.target(), BUILDING)?);
             return Err(Problem::Target(io::ErrorKind::AlreadyExists.into()));
         }
         let path = draft.target().to_owned();
@@ -170,7 +181,7 @@ fn make_image(
     scratch: &Path,
 ) -> Result<(u64, Vec<String>), Problem> {
     let size = size_in_bytes(request)?;
-    let mut lost = Vec::new();
+    let mut lost = Lost::default();
     let size = match Source::open(&request.source)? {
         Source::Image(kind) => copy_image(request, kind, size, image)?,
         Source::Directory => match request.rootfs_type {
@@ -179,7 +190,7 @@ fn make_image(
                 fill.make(image, size, scratch, &request.tools).map_err(Problem::Fill)?
             }
             RootfsType::Squashfs => {
-                lost = squashfs::times_lost(&request.source).map_err(Problem::Survey)?;
+                squashfs::times_lost(&request.source, &mut lost).map_err(Problem::Survey)?;
                 let made = squashfs::of_directory(&request.source, image, &request.tools);
                 lost.extend(made.map_err(Problem::Squashfs)?);
                 size_of(image)?
@@ -189,7 +200,7 @@ fn make_image(
             of_archive(request, file, compression, size, image, scratch, &mut lost)?
         }
     };
-    Ok((size, lost))
+    Ok((size, lost.into_sentences()))
 }
 
 fn of_archive(
@@ -199,16 +210,12 @@ fn of_archive(
     size: Option<u64>,
     image: &Path,
     scratch: &Path,
-    lost: &mut Vec<String>,
+    lost: &mut Lost,
 ) -> Result<u64, Problem> {
     let contents = scratch.join("contents");
     fs_err::create_dir(&contents).map_err(Problem::Target)?;
     let archive = compression.decompress(file).map_err(Problem::Survey)?;
-    let mut without_acl = Vec::new();
-    let tree = unpack(archive, &contents, &mut without_acl)?;
-    let acl =
-        |path| format!("`{path}` loses its access control list, which is text in the archive");
-    lost.extend(without_acl.into_iter().map(acl));
+    let tree = unpack(archive, &contents, lost)?;
     match request.rootfs_type {
         RootfsType::Ext4 => {
             let laid_out = lay_out(&tree, scratch).map_err(Problem::LayOut)?;
@@ -221,8 +228,7 @@ fn of_archive(
             fill.make(image, size, scratch, &request.tools).map_err(Problem::Fill)
         }
         RootfsType::Squashfs => {
-            let made = squashfs::of_tree(&tree, image, &request.tools);
-            lost.extend(made.map_err(Problem::Squashfs)?);
+            squashfs::of_tree(&tree, image, &request.tools, lost).map_err(Problem::Squashfs)?;
             size_of(image)
         }
     }
@@ -238,6 +244,7 @@ fn copy_image(
     if kind.rootfs_type != wanted {
         return Err(Problem::OtherType { found: kind.rootfs_type, wanted });
     }
+    let _reading = ImageLock::to_read(&request.source, BUILDING)?;
     stage_drive(&request.source, image)?;
     match size {
         Some(size) => Ok(resize_in_place(image, size, &request.tools)?),

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::archive::Stamp;
 use super::ext4::{Fill, Script, UnspeakablePath};
+use super::lost::Lost;
 
 const BLOCK: u64 = 4096;
 /// Between these, `mkfs.ext4` sets a time by itself, if it is whole.
@@ -15,7 +16,7 @@ const PLAIN_SECONDS: std::ops::RangeInclusive<i64> = -(1 << 31)..=(1 << 31) - 1;
 /// Looks through a directory: what its files take, and what `mkfs.ext4 -d` does not keep of them
 /// (fractions of seconds, times after 2038, and all of the root directory but its attributes).
 /// Adds to `lost` what cannot be kept at all.
-pub(super) fn survey<'a>(dir: &'a Path, lost: &mut Vec<String>) -> io::Result<Fill<'a>> {
+pub(super) fn survey<'a>(dir: &'a Path, lost: &mut Lost) -> io::Result<Fill<'a>> {
     let mut fill = Fill { dir, script: Script::default(), inodes: 0, bytes: 0 };
     let root = fs_err::metadata(dir)?;
     let speakable = "the root directory has a path that can be said";

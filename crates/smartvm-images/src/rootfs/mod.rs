@@ -7,6 +7,7 @@ mod clone;
 mod directory;
 mod ext4;
 mod image_kind;
+mod lost;
 mod resize;
 mod size;
 mod source;

@@ -11,6 +11,7 @@ use super::size::bytes_of_mib;
 use crate::draft_dir::DraftDir;
 use crate::drive::{StageDriveError, stage_drive};
 use crate::host_tool::{HostToolError, HostTools, Tool, ToolCall};
+use crate::image_lock::{ImageLock, ImageLockError};
 use crate::regular_file::{ReadFileError, open_regular};
 
 const IMAGE: &str = "image";
@@ -61,6 +62,8 @@ pub(super) enum ResizeProblem {
     Tool(#[from] HostToolError),
     #[error("its file cannot be written")]
     Io(#[source] io::Error),
+    #[error(transparent)]
+    Lock(#[from] ImageLockError),
 }
 
 impl ResizeProblem {
@@ -74,6 +77,7 @@ impl ResizeProblem {
             }
             Self::Copy(error) => error.hint(),
             Self::Tool(error) => error.hint(),
+            Self::Lock(error) => error.hint(),
             _ => None,
         }
     }
@@ -85,6 +89,7 @@ impl ResizeRootfsError {
     pub fn code(&self) -> &'static str {
         match self.problem {
             ResizeProblem::Shrinks { .. } => "ROOTFS_SHRINK_REFUSED",
+            ResizeProblem::Lock(ref error @ ImageLockError::InUse { .. }) => error.code(),
             _ => "ROOTFS_RESIZE_FAILED",
         }
     }
@@ -96,14 +101,14 @@ impl ResizeRootfsError {
     }
 }
 
-/// Gives the ext4 image `path` another size. No VM may be using it: it would keep the former file.
+/// Gives the ext4 image `path` another size. It is refused while a VM uses it, which would keep the former file.
 ///
 /// The work is done on a copy, shared where the file system can do that, which takes the image's
 /// place when it is whole and checked; a journal that was left is replayed there. Mode and owner
 /// stay. `e2fsck` and `resize2fs` are run. Blocks until it is done.
 ///
 /// # Errors
-/// `ROOTFS_SHRINK_REFUSED` for a size below what it has: cutting into free space is only done by
+/// `IMAGE_IN_USE` while a VM uses it. `ROOTFS_SHRINK_REFUSED` for a size below what it has: cutting into free space is only done by
 /// [`ResizeTo::Minimum`]. `ROOTFS_RESIZE_FAILED`: it is no ext4 image, is damaged, cannot be copied,
 /// or a program is missing or fails. The image is as it was then.
 pub fn resize_rootfs(
@@ -118,6 +123,7 @@ fn resize(path: &Path, to: ResizeTo, tools: &HostTools) -> Result<ResizedRootfs,
     // A link is followed: what it leads to is replaced, not the link.
     let path = fs_err::canonicalize(path).map_err(ResizeProblem::Io)?;
     let former_size = size_of(&path)?;
+    let _alone = ImageLock::to_write(&path, "a change of its size")?;
     if let ResizeTo::Mib(mib) = to {
         refuse_to_shrink(former_size, bytes_of_mib(mib).ok_or(ResizeProblem::Size(mib))?)?;
     }

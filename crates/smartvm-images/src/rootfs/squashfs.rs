@@ -1,12 +1,14 @@
 //! The squashfs file system, made by `mksquashfs`.
 
 use std::io::{BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::process::{getegid, geteuid};
 
 use super::archive::{Stamp, Tree, clamp, write_archive};
+use super::lost::Lost;
 use crate::host_tool::{Answer, HostToolError, HostTools, Tool, ToolCall};
 
 /// What is left out with a word on standard error, and nothing but that.
@@ -19,15 +21,16 @@ pub(super) fn of_directory(
     tools: &HostTools,
 ) -> Result<Vec<String>, HostToolError> {
     let call = ToolCall::new(Tool::MKSQUASHFS).args([dir, image]);
-    Ok(lost(&with_options(call).run(tools)?))
+    Ok(left_out(&with_options(call).run(tools)?))
 }
 
-/// The same of a tree. The root directory's own time is lost: it is that of the making.
+/// The same of a tree; what is left out is told in `lost`. The root directory's own time is lost: it is that of the making.
 pub(super) fn of_tree(
     tree: &Tree,
     image: &Path,
     tools: &HostTools,
-) -> Result<Vec<String>, HostToolError> {
+    lost: &mut Lost,
+) -> Result<(), HostToolError> {
     let root = tree.root_attributes();
     let call = || {
         let call = ToolCall::new(Tool::MKSQUASHFS).arg("-").arg(image).arg("-tar");
@@ -58,36 +61,36 @@ pub(super) fn of_tree(
             call().run_fed(tools, feed)
         })
     }?;
-    let mut lost = lost(&answer);
+    lost.extend(left_out(&answer));
     lost.extend(owner_lost);
-    lost.extend(tree.stamps().filter_map(|(path, stamp)| time_lost(&path, stamp)));
+    tree.see_times(|path, stamp| lost.extend(time_lost(path, stamp)));
     if !root.xattrs.is_empty() {
-        lost.push("the extended attributes of the root directory are left out".to_owned());
+        lost.push("the extended attributes of the root directory are left out");
     }
-    Ok(lost)
+    Ok(())
 }
 
 /// What of the times in a directory squashfs cannot keep.
-pub(super) fn times_lost(dir: &Path) -> std::io::Result<Vec<String>> {
-    let mut lost = Vec::new();
+pub(super) fn times_lost(dir: &Path, lost: &mut Lost) -> std::io::Result<()> {
     let mut open = vec![dir.to_owned()];
     while let Some(parent) = open.pop() {
         for entry in fs_err::read_dir(&parent)? {
             let entry = entry?;
             let found = entry.metadata()?;
             let stamp = Stamp { seconds: found.mtime(), nanoseconds: 0 };
-            lost.extend(time_lost(&entry.path().to_string_lossy(), stamp));
+            lost.extend(time_lost(entry.path().as_os_str().as_bytes(), stamp));
             if found.is_dir() {
                 open.push(entry.path());
             }
         }
     }
-    Ok(lost)
+    Ok(())
 }
 
 /// Squashfs counts seconds in 32 bits, from 1970 on.
-fn time_lost(path: &str, stamp: Stamp) -> Option<String> {
+fn time_lost(path: &[u8], stamp: Stamp) -> Option<String> {
     let is_kept = i64::from(clamp(stamp.seconds)) == stamp.seconds;
+    let path = String::from_utf8_lossy(path);
     (!is_kept).then(|| format!("`{path}` is from before 1970 or after 2106: its time is another"))
 }
 
@@ -96,7 +99,7 @@ fn with_options(call: ToolCall) -> ToolCall {
     call.args(["-noappend", "-no-progress", "-quiet", "-exit-on-error", "-mkfs-time", "0"])
 }
 
-fn lost(answer: &Answer) -> Vec<String> {
+fn left_out(answer: &Answer) -> Vec<String> {
     let prefixes = answer.stderr.lines().filter_map(|line| line.strip_prefix(LOST));
     let mut lost: Vec<_> =
         prefixes.map(|name| format!("squashfs has no attribute {name}: it is left out")).collect();

@@ -69,14 +69,21 @@ impl VmConfig {
     }
 }
 
+/// For how many keys it is looked what they may have meant, and how long they are.
+const SUGGESTIONS: usize = 32;
+const LONGEST_MISTAKE: usize = 64;
+
 /// Names every key that nobody reads, with the one that may have been meant.
 fn refuse(unknown: &[String]) -> Result<(), InvalidConfig> {
     let mut breaches = Breaches::default();
     if !unknown.is_empty() {
         let known = KnownKeys::of::<VmConfig>();
-        for ignored in unknown {
+        for (number, ignored) in unknown.iter().enumerate() {
             let (place, key) = locate(ignored);
-            let rule = match known.suggest(&place.replace(|c: char| c.is_ascii_digit(), ""), &key) {
+            let anywhere = place.replace(|c: char| c.is_ascii_digit(), "");
+            // Each is compared with all keys there are, which is no work to do for thousands.
+            let may_be_meant = number < SUGGESTIONS && key.len() <= LONGEST_MISTAKE;
+            let rule = match may_be_meant.then(|| known.suggest(&anywhere, &key)).flatten() {
                 Some(meant) => format!("is not a known key, did you mean `{meant}`?"),
                 None => "is not a known key".to_owned(),
             };

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use fs_err::File;
 use rustix::process::{getegid, geteuid};
 use smartvm_firecracker::ProcessIdentity;
-use smartvm_images::base_image::BundleLease;
 
 use super::link::Link;
 use super::record::VmRecord;
 use super::runtime_dir::RuntimeDir;
 use super::work_dir::WorkDir;
+use crate::image_use::ImagesInUse;
 use crate::jail::{Jail, JailPlan, JailRecord, MakeJailError};
 use crate::network::InterfaceRecord;
 use crate::vm_id::VmId;
@@ -29,8 +29,8 @@ pub(crate) struct VmDir {
     path: PathBuf,
     record: VmRecord,
     jail: Option<Jail>,
-    /// What the VM boots from stays for as long.
-    leases: Vec<BundleLease>,
+    /// What the VM has stays as it is for as long.
+    images: Option<ImagesInUse>,
     /// Held, not read: the lock is what says that the owner lives.
     _lock: File,
     removed: bool,
@@ -38,12 +38,12 @@ pub(crate) struct VmDir {
 
 impl VmDir {
     pub(super) fn new(home: RuntimeDir, path: PathBuf, record: VmRecord, lock: File) -> Self {
-        Self { home, path, record, jail: None, leases: Vec::new(), _lock: lock, removed: false }
+        Self { home, path, record, jail: None, images: None, _lock: lock, removed: false }
     }
 
-    /// Keeps base images until the directory goes.
-    pub(crate) fn hold(&mut self, leases: Vec<BundleLease>) {
-        self.leases.extend(leases);
+    /// Keeps images from others until the directory is gone, and what was lent is given back.
+    pub(crate) fn hold(&mut self, images: ImagesInUse) {
+        self.images = Some(images);
     }
 
     pub(crate) fn path(&self) -> &Path {

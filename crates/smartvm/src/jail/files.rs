@@ -151,7 +151,7 @@ impl JailFiles {
     /// Gives the VM the file itself, to write to, until its end.
     fn lend_out(&self, source: &Path, name: &Path) -> io::Result<()> {
         let file = fs_err::OpenOptions::new().read(true).write(true).open(source)?;
-        lend(&self.dir, source, &file, (self.uid, self.gid))?;
+        lend(&self.dir, source, name, &file, (self.uid, self.gid))?;
         match self.link(&file, name) {
             Err(Errno::XDEV | Errno::MLINK | Errno::PERM) => {
                 if self.bind(source, name, false)? {

@@ -23,6 +23,8 @@ const FLAGS: OFlags =
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Lent {
     path: PathBuf,
+    /// What it is called below the jail's root directory.
+    name: Option<PathBuf>,
     /// Which file it is: another one of the same name is not touched.
     device: u64,
     inode: u64,
@@ -31,11 +33,19 @@ struct Lent {
     mode: u32,
 }
 
-/// Gives `file`, which `path` names, to a user, and writes into the jail's directory whose it was.
-pub(super) fn lend(dir: &Path, path: &Path, file: &fs_err::File, to: (u32, u32)) -> io::Result<()> {
+/// Gives `file`, which `path` names, to a user, and writes into the jail's directory whose it was. The jail has it as
+/// `name`.
+pub(super) fn lend(
+    dir: &Path,
+    path: &Path,
+    name: &Path,
+    file: &fs_err::File,
+    to: (u32, u32),
+) -> io::Result<()> {
     let found = file.metadata()?;
     let lent = Lent {
         path: fs_err::canonicalize(path)?,
+        name: Some(name.to_owned()),
         device: found.dev(),
         inode: found.ino(),
         uid: found.uid(),
@@ -55,13 +65,7 @@ pub(super) fn lend(dir: &Path, path: &Path, file: &fs_err::File, to: (u32, u32))
 
 /// Gives back all that was lent to the jail in `dir`.
 pub(super) fn give_back(dir: &Path) -> io::Result<()> {
-    for lent in list(dir)?.iter().rev() {
-        // Whoever has removed or moved it meanwhile had the right to.
-        if let Ok(file) = open(&lent.path, FLAGS, Mode::empty()) {
-            lent.return_if(&std::fs::File::from(file))?;
-        }
-    }
-    Ok(())
+    list(dir)?.iter().rev().try_for_each(|lent| lent.find_and_return(dir))
 }
 
 /// Gives back the file `name` of a directory of the jail in `dir`, if it was lent.
@@ -72,18 +76,51 @@ pub(super) fn give_back_one(dir: &Path, parent: &OwnedFd, name: &OsStr) -> io::R
     }
     let Ok(file) = openat(parent, name, FLAGS, Mode::empty()) else { return Ok(()) };
     let file = std::fs::File::from(file);
-    lent.iter().rev().try_for_each(|lent| lent.return_if(&file))
+    lent.iter().rev().try_for_each(|lent| lent.return_if(&file).map(drop))
 }
 
 impl Lent {
-    /// Gives the file back if it is this one.
-    fn return_if(&self, file: &std::fs::File) -> io::Result<()> {
+    /// Gives the file back, wherever it is: where it was, by the name that the jail has of it, or under another name
+    /// in its directory. Whoever has removed it meanwhile had the right to.
+    fn find_and_return(&self, dir: &Path) -> io::Result<()> {
+        let in_jail = self.name.as_ref().map(|name| dir.join("root").join(name));
+        for path in std::iter::once(&self.path).chain(&in_jail) {
+            if self.return_at(path)? {
+                return Ok(());
+            }
+        }
+        let beside = self.path.parent().and_then(|parent| fs_err::read_dir(parent).ok());
+        for entry in beside.into_iter().flatten().filter_map(Result::ok) {
+            if std::os::unix::fs::DirEntryExt::ino(&entry) == self.inode
+                && self.return_at(&entry.path())?
+            {
+                return Ok(());
+            }
+        }
+        tracing::warn!(
+            path = %self.path.display(), inode = self.inode,
+            "a file that was lent to a VM is not found: if it was moved, give it back to its owner"
+        );
+        Ok(())
+    }
+
+    /// Gives the file back if it is at `path`.
+    fn return_at(&self, path: &Path) -> io::Result<bool> {
+        match open(path, FLAGS, Mode::empty()) {
+            Ok(file) => self.return_if(&std::fs::File::from(file)),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Gives the file back if it is this one, and says whether it is.
+    fn return_if(&self, file: &std::fs::File) -> io::Result<bool> {
         let found = file.metadata()?;
         if (found.dev(), found.ino()) != (self.device, self.inode) {
-            return Ok(());
+            return Ok(false);
         }
         fchown(file, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))?;
-        file.set_permissions(PermissionsExt::from_mode(self.mode))
+        file.set_permissions(PermissionsExt::from_mode(self.mode))?;
+        Ok(true)
     }
 }
 

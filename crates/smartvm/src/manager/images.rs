@@ -131,6 +131,7 @@ impl From<&SmartVmOptions> for BaseImageManagerOptions {
             firecracker_version: options.firecracker_version,
             bucket: options.bucket_url.clone(),
             releases: options.release_url.clone(),
+            allow_private_artifacts: options.allow_private_artifacts,
             ..Self::new(options.base_image_cache())
         }
     }

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::stop::KILL_NOW;
 use crate::home::{ClaimError, VmDir};
+use crate::image_use::ImagesInUse;
 use crate::network::Attached;
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::UffdHandler;
@@ -17,6 +18,8 @@ use crate::snapshot::UffdHandler;
 /// undo what was made.
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
+    /// What is kept from others; let go after all else.
+    pub(super) images: Option<ImagesInUse>,
     /// The directory while it is being taken, which cannot be interrupted.
     pub(super) claiming: Option<JoinHandle<Result<VmDir, ClaimError>>>,
     pub(super) dir: Option<VmDir>,

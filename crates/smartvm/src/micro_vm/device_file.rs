@@ -36,7 +36,7 @@ impl DeviceFile {
     /// A device that has `content` under this name in the work directory, from now on.
     pub(super) fn new(name: PathBuf, read_only: bool, content: Content) -> Self {
         let given = match content.kind {
-            ContentKind::Copied => None,
+            ContentKind::Copied | ContentKind::Served => None,
             ContentKind::Shared(_) => Given::of(&content.source),
         };
         Self { name, read_only, served: false, content, given }

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use smartvm_firecracker::api::FullVmConfiguration;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::device_file::DeviceFile;
-use super::files::{self, Content};
+use super::files::{self, Content, ContentKind};
 use super::handle::VmSetup;
 use crate::config::{DriveConfig, DriveSpec};
 use crate::home::WorkDir;
+use crate::image_use::{ImageUse, ImagesInUse};
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::{DriveKind, SavedDrive};
 
@@ -21,6 +24,7 @@ use crate::snapshot::{DriveKind, SavedDrive};
 pub(super) struct DeviceFiles {
     work_dir: WorkDir,
     devices: BTreeMap<(DriveKind, String), DeviceFile>,
+    images: ImagesInUse,
     /// A copy that cannot be interrupted, when its awaiting was.
     copying: Option<JoinHandle<Result<(), SmartVmError>>>,
 }
@@ -32,6 +36,7 @@ pub(super) struct Swap {
     key: (DriveKind, String),
     device: DeviceFile,
     former: PathBuf,
+    image: Option<Arc<ImageUse>>,
 }
 
 impl Swap {
@@ -42,8 +47,8 @@ impl Swap {
 }
 
 impl DeviceFiles {
-    /// The files of a VM that was started.
-    pub(super) fn of(setup: &VmSetup, work_dir: WorkDir) -> Self {
+    /// The files of a VM that was started and has `images`.
+    pub(super) fn of(setup: &VmSetup, work_dir: WorkDir, images: ImagesInUse) -> Self {
         let devices = match &setup.restore {
             Some(plan) => {
                 plan.snapshot.manifest().drives.iter().map(DeviceFile::restored).collect()
@@ -64,7 +69,7 @@ impl DeviceFiles {
                 drives.chain(pmem).collect()
             }
         };
-        Self { work_dir, devices, copying: None }
+        Self { work_dir, devices, images, copying: None }
     }
 
     /// What a snapshot says of each device but for its digest, with the file that its content is in. What
@@ -98,7 +103,7 @@ impl DeviceFiles {
         };
         let name = device.name().to_owned();
         let (new, former) = (suffixed(&name, ".new"), suffixed(&name, ".former"));
-        self.put(content, new.clone()).await?;
+        let image = self.put(content, new.clone(), &name).await?;
         let replace = |from: &Path, to: &Path| {
             self.work_dir.replace(from, to).map_err(|source| self.unusable(to, source))
         };
@@ -107,7 +112,7 @@ impl DeviceFiles {
             replace(&former, &name)?;
             return Err(error);
         }
-        Ok(Swap { key, device, former })
+        Ok(Swap { key, device, former, image })
     }
 
     /// Keeps the new content when Firecracker took it, and the former one when it did not.
@@ -118,8 +123,15 @@ impl DeviceFiles {
     ) -> Result<(), SmartVmError> {
         let settled = match &taken {
             Ok(()) => self.work_dir.withdraw(&swap.former),
-            Err(_) => self.work_dir.replace(&swap.former, swap.name()),
+            // So that what was lent for it is given back, before somebody else may have it.
+            Err(_) => self
+                .work_dir
+                .withdraw(swap.name())
+                .and_then(|()| self.work_dir.replace(&swap.former, swap.name())),
         };
+        if taken.is_ok() {
+            self.images.put(swap.device.name(), swap.image);
+        }
         taken?;
         self.devices.insert(swap.key, swap.device);
         settled.map_err(|source| self.unusable(&swap.former, source))
@@ -150,7 +162,8 @@ impl DeviceFiles {
         if let Some(dir) = name.parent().and_then(Path::to_str) {
             self.work_dir.make_dir(dir).map_err(|source| self.unusable(&name, source))?;
         }
-        self.put(content.clone(), name.clone()).await?;
+        let image = self.put(content.clone(), name.clone(), &name).await?;
+        self.images.put(&name, image);
         self.devices.insert(key, DeviceFile::new(name.clone(), read_only, content));
         Ok(name)
     }
@@ -174,7 +187,9 @@ impl DeviceFiles {
         match self.devices.remove(&(kind, id.to_owned())) {
             Some(device) => {
                 let name = device.name();
-                self.work_dir.withdraw(name).map_err(|source| self.unusable(name, source))
+                self.work_dir.withdraw(name).map_err(|source| self.unusable(name, source))?;
+                self.images.put(name, None);
+                Ok(())
             }
             None => Ok(()),
         }
@@ -187,12 +202,32 @@ impl DeviceFiles {
         }
     }
 
-    async fn put(&mut self, content: Content, name: PathBuf) -> Result<(), SmartVmError> {
-        let work_dir = self.work_dir.clone();
-        let copying = tokio::task::spawn_blocking(move || content.put(&work_dir, &name));
+    /// Puts a content at `name` for the device with the name `device`. Returns what keeps it as it is.
+    async fn put(
+        &mut self,
+        content: Content,
+        name: PathBuf,
+        device: &Path,
+    ) -> Result<Option<Arc<ImageUse>>, SmartVmError> {
+        let (work_dir, images, device) =
+            (self.work_dir.clone(), self.images.clone(), device.to_owned());
+        let (keep, kept) = oneshot::channel();
+        let copying = tokio::task::spawn_blocking(move || {
+            let image = match content.kind {
+                ContentKind::Shared(access) => {
+                    Some(images.begin_again(&device, &content.source, access)?)
+                }
+                ContentKind::Copied | ContentKind::Served => None,
+            };
+            content.put(&work_dir, &name, &images)?;
+            // Nobody is there any more when the VM is about to end.
+            let _ = keep.send(image);
+            Ok(())
+        });
         let done = self.copying.insert(copying).await;
         self.copying = None;
-        done.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?
+        done.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })??;
+        Ok(kept.await.unwrap_or_default())
     }
 
     fn unusable(&self, name: &Path, source: std::io::Error) -> SmartVmError {
@@ -209,6 +244,7 @@ fn suffixed(name: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jail::UidRange;
 
     /// A work directory with one drive, and the files behind it.
     fn with_one_drive(dir: &Path) -> DeviceFiles {
@@ -216,9 +252,11 @@ mod tests {
         fs_err::write(dir.join("drives/data-disk"), "former").unwrap();
         fs_err::write(dir.join("new"), "new").unwrap();
         let device = DeviceFile::new("drives/data-disk".into(), false, copy_of("/disk".into()));
+        let id = crate::VmId::try_from("vm".to_owned()).unwrap();
         DeviceFiles {
             work_dir: WorkDir::plain(dir.to_owned()),
             devices: [((DriveKind::Block, "data".to_owned()), device)].into(),
+            images: ImagesInUse::new(id, dir.join("cache"), UidRange::default()),
             copying: None,
         }
     }

@@ -163,8 +163,10 @@ impl Driver {
 
     fn started(&mut self, started: Started, attempt: Attempt) -> StartReport {
         let Started { client, report, state, counted_from } = started;
-        let (Some(process), Some(dir)) = (attempt.process, attempt.dir) else {
-            unreachable!("a start succeeds only after it made its directory and its process");
+        let (Some(process), Some(dir), Some(images)) =
+            (attempt.process, attempt.dir, attempt.images)
+        else {
+            unreachable!("a start succeeds only after it took images, a directory and a process");
         };
         let client = Arc::new(client);
         self.publish(|running| {
@@ -174,7 +176,7 @@ impl Driver {
             running.process_id = Some(process.identity().pid);
             running.client = Some(Arc::clone(&client));
         });
-        let files = DeviceFiles::of(&self.setup, dir.work_dir());
+        let files = DeviceFiles::of(&self.setup, dir.work_dir(), images);
         let (recording, uffd) = (attempt.recording, attempt.uffd);
         self.live = Some(Live { process, client, dir, recording, files, uffd, counted_from });
         self.state.send_replace(state);

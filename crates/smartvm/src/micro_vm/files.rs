@@ -11,6 +11,7 @@ use super::attempt::Staging;
 use super::handle::VmSetup;
 use crate::config::{DriveConfig, DriveSpec, PmemConfig, VmSpec};
 use crate::home::{Access, WorkDir};
+use crate::image_use::ImagesInUse;
 use crate::smart_vm_error::SmartVmError;
 
 /// The names, in the work directory.
@@ -37,6 +38,8 @@ pub(super) enum ContentKind {
     Copied,
     /// The file itself.
     Shared(Access),
+    /// The socket of a server that has the content.
+    Served,
 }
 
 impl Content {
@@ -44,7 +47,7 @@ impl Content {
     /// `ephemeralWritableDrives`.
     pub(super) fn of_drive(drive: &DriveConfig, ephemeral: bool) -> Self {
         match &drive.socket {
-            Some(socket) => Self::new(socket, false, false),
+            Some(socket) => Self { source: socket.clone(), kind: ContentKind::Served },
             None => {
                 let is_read_only = drive.is_read_only == Some(true);
                 Self::new(&drive.path_on_host, drive.is_staged(ephemeral), is_read_only)
@@ -67,17 +70,26 @@ impl Content {
         Self { source: source.to_owned(), kind }
     }
 
-    /// Puts the content at `name`. Blocks for as long as a copy takes.
-    pub(super) fn put(&self, work_dir: &WorkDir, name: &Path) -> Result<(), SmartVmError> {
+    /// Puts the content at `name`. Blocks for as long as a copy takes, which nobody may write to meanwhile.
+    pub(super) fn put(
+        &self,
+        work_dir: &WorkDir,
+        name: &Path,
+        images: &ImagesInUse,
+    ) -> Result<(), SmartVmError> {
         let path = work_dir.host_path(name);
         let unusable = |source| SmartVmError::Adopt { path: path.clone(), source };
         match self.kind {
             ContentKind::Copied => {
+                let _reading = images.begin_to_copy(&self.source)?;
                 stage_drive(&self.source, &path)?;
                 work_dir.adopt(name).map_err(unusable)
             }
             ContentKind::Shared(access) => {
                 work_dir.expose(&self.source, name, access).map_err(unusable)
+            }
+            ContentKind::Served => {
+                work_dir.expose(&self.source, name, Access::ReadWrite).map_err(unusable)
             }
         }
     }
@@ -97,6 +109,7 @@ pub(super) fn pmem_name(id: &str) -> PathBuf {
 /// when this returns, and what awaits them is put into `staging`.
 pub(super) fn lay_out(
     setup: &VmSetup,
+    images: &ImagesInUse,
     work_dir: &WorkDir,
     staging: &mut Staging,
 ) -> io::Result<()> {
@@ -117,17 +130,25 @@ pub(super) fn lay_out(
         match content.kind {
             ContentKind::Copied => copies.push((content, name)),
             ContentKind::Shared(access) => work_dir.expose(&content.source, &name, access)?,
+            ContentKind::Served => work_dir.expose(&content.source, &name, Access::ReadWrite)?,
         }
     }
     if !copies.is_empty() {
-        let work_dir = work_dir.clone();
-        *staging = Some(tokio::task::spawn_blocking(move || copy_all(&copies, &work_dir)));
+        let (work_dir, images) = (work_dir.clone(), images.clone());
+        let copy = move || copy_all(&copies, &work_dir, &images);
+        *staging = Some(tokio::task::spawn_blocking(copy));
     }
     Ok(())
 }
 
 /// Makes the private copies, several at once. Blocks for as long as the longest takes.
-fn copy_all(copies: &[(Content, PathBuf)], work_dir: &WorkDir) -> Result<(), SmartVmError> {
+fn copy_all(
+    copies: &[(Content, PathBuf)],
+    work_dir: &WorkDir,
+    images: &ImagesInUse,
+) -> Result<(), SmartVmError> {
+    let reading = copies.iter().map(|(content, _)| images.begin_to_copy(&content.source));
+    let _reading: Vec<_> = reading.collect::<Result<_, _>>()?;
     let drives: Vec<_> = copies
         .iter()
         .map(|(content, name)| StageDrive {
@@ -149,7 +170,7 @@ fn expose_output(work_dir: &WorkDir, path: &Path, name: &str) -> io::Result<()> 
 }
 
 /// What each device of `spec` holds, and its name.
-fn contents(spec: &VmSpec, ephemeral: bool) -> Vec<(Content, PathBuf)> {
+pub(super) fn contents(spec: &VmSpec, ephemeral: bool) -> Vec<(Content, PathBuf)> {
     let drives = spec.drives.iter().map(|drive| {
         let config = drive.config();
         (Content::of_drive(config, ephemeral), drive_name(drive))

@@ -17,6 +17,7 @@ use super::call::call;
 use super::clock::Clock;
 use super::configure::Configure;
 use super::handle::VmSetup;
+use super::images;
 use super::outputs;
 use super::start::{Started, bring_up, staged};
 use crate::home::{Access, WorkDir};
@@ -49,6 +50,7 @@ pub(super) async fn restore(
     for interface in &setup.spec.config().network_interfaces {
         preflight::check_tap(interface, &setup.spec.config().jail)?;
     }
+    attempt.images = Some(images::take_for_restore(setup, plan).await?);
     verify(plan).await?;
     clock.step("verify");
     let snapshot = &plan.snapshot;

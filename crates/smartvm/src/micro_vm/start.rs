@@ -51,18 +51,19 @@ pub(super) async fn start(setup: &VmSetup, attempt: &mut Attempt) -> Result<Star
     }
     let mut clock = Clock::start();
     // Before the files are looked at: they stay from here on.
-    let leases = images::lease(setup).await?;
+    let images = attempt.images.insert(images::keep(setup).await?).clone();
     preflight::check(&setup.spec, setup.options.ephemeral_writable_drives)?;
+    images::take(setup, &images).await?;
     clock.step("check");
-    let lay_out =
-        |work_dir: &WorkDir, staging: &mut Staging| files::lay_out(setup, work_dir, staging);
+    let lay_out = |work_dir: &WorkDir, staging: &mut Staging| {
+        files::lay_out(setup, &images, work_dir, staging)
+    };
     let launched = bring_up(setup, attempt, &mut clock, lay_out).await?;
     let attached = attached(setup, attempt).await?;
     if attempt.dir.as_ref().is_some_and(VmDir::has_interfaces) {
         clock.step("network");
     }
     let (dir, process, staging) = attempt.made();
-    dir.hold(leases);
     let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
     let client = launched.ready(dir, process).await?.with_pci(setup.spec.config().enable_pci);
     clock.step("api ready");
@@ -131,6 +132,9 @@ pub(super) async fn bring_up(
     let console_copy = copies.console.take();
     let dir = claim(setup, attempt).await?;
     let dir = attempt.dir.insert(dir);
+    if let Some(images) = &attempt.images {
+        dir.hold(images.clone());
+    }
     clock.step("directory");
     let confinement = confine(setup, dir, jail)?;
     if dir.jail().is_some() {

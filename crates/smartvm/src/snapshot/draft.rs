@@ -125,6 +125,11 @@ impl Draft {
         fs_err::write(&path, text)?;
         File::open(&path)?.sync_all()?;
         stamps.write(&self.path)?;
+        let drives = self.path.join(files::DRIVES);
+        if drives.is_dir() {
+            // The names of its files are not in the directory above.
+            File::open(&drives)?.sync_all()?;
+        }
         File::open(&self.path)?.sync_all()
     }
 }

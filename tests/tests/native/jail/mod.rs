@@ -4,6 +4,7 @@ mod confinement;
 mod drives;
 mod faults;
 mod foreign_snapshots;
+mod lent;
 mod planted;
 mod recovery;
 mod snapshots;
@@ -12,7 +13,7 @@ mod users;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use smartvm::{Confinement, JailMode, MicroVm};
+use smartvm::{Confinement, JailMode, MicroVm, SmartVmError};
 use smartvm_testkit::tiny_guest::TinyGuest;
 
 use crate::support::Bench;
@@ -32,12 +33,16 @@ struct Jailed {
 
 impl Jailed {
     async fn start(vm: MicroVm) -> Self {
-        let report = vm.start().await.unwrap();
+        Self::try_start(vm).await.unwrap()
+    }
+
+    async fn try_start(vm: MicroVm) -> Result<Self, SmartVmError> {
+        let report = vm.start().await?;
         let Some(Confinement::Jailed { uid, gid, root, .. }) = report.confinement else {
             panic!("not jailed: {report:?}");
         };
         let pid = vm.process_id().unwrap();
-        Self { vm, pid, uid, gid, root }
+        Ok(Self { vm, pid, uid, gid, root })
     }
 
     fn proc(&self, name: &str) -> PathBuf {

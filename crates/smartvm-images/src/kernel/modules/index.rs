@@ -125,13 +125,9 @@ impl ModuleIndex {
         Ok(())
     }
 
-    /// The modules that a name or alias stands for; none when it is built in or unknown.
-    pub(super) fn resolve<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
-        if self.modules.contains_key(name) {
-            return vec![name];
-        }
-        let aliased = self.aliases.get(name).map_or(&[][..], Vec::as_slice);
-        aliased.iter().map(String::as_str).filter(|name| self.modules.contains_key(*name)).collect()
+    /// The modules that an alias stands for, by name; none when it is none.
+    pub(super) fn meant_by(&self, alias: &str) -> &[String] {
+        self.aliases.get(alias).map_or(&[], Vec::as_slice)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which modules go along, and in which order they are loaded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 
 use super::index::ModuleIndex;
 
@@ -45,10 +46,10 @@ impl ModuleIndex {
     /// Plans what to load, or gives the names of which one is required and none is there.
     pub(super) fn plan(&self) -> Result<LoadPlan, &'static [&'static str]> {
         let mut plan = LoadPlan::default();
-        let mut seen = BTreeSet::new();
+        let mut progress = Progress::default();
         for name in WANTED {
             if self.modules.contains_key(name) {
-                self.load_after_dependencies(name, &mut seen, &mut plan.load);
+                self.load_after_dependencies(name, &mut progress, &mut plan.load);
             } else if self.built_in.contains(name) {
                 plan.built_in.push(name.to_owned());
             } else {
@@ -67,30 +68,78 @@ impl ModuleIndex {
     fn load_after_dependencies<'a>(
         &'a self,
         name: &'a str,
-        seen: &mut BTreeSet<&'a str>,
+        progress: &mut Progress<'a>,
         load: &mut Vec<String>,
     ) {
-        let mut stack = vec![(name, false)];
-        while let Some((name, dependencies_done)) = stack.pop() {
-            if dependencies_done {
-                load.push(name.to_owned());
-                continue;
+        let mut open: Vec<_> = progress.enter(self, name).into_iter().collect();
+        while let Some(module) = open.last_mut() {
+            match module.next_needed(self, progress) {
+                Some(needed) => open.extend(progress.enter(self, needed)),
+                None => {
+                    load.push(module.name.to_owned());
+                    open.pop();
+                }
             }
-            // Without an entry it is built in.
-            let Some(module) = self.modules.get(name) else { continue };
-            if !seen.insert(name) {
-                continue;
+        }
+    }
+}
+
+/// What has been come by.
+#[derive(Debug, Default)]
+struct Progress<'a> {
+    seen: BTreeSet<&'a str>,
+    /// Of each alias, the modules that it stands for and that were not come by through it. Many modules
+    /// may ask for an alias of many: each of those is looked at once.
+    aliases: BTreeMap<&'a str, slice::Iter<'a, String>>,
+}
+
+impl<'a> Progress<'a> {
+    /// A module that was not come by before; one without an entry is built in.
+    fn enter(&mut self, index: &'a ModuleIndex, name: &'a str) -> Option<OpenModule<'a>> {
+        let (name, module) = index.modules.get_key_value(name)?;
+        self.seen.insert(name).then(|| OpenModule {
+            name,
+            dependencies: module.dependencies.iter(),
+            soft_dependencies: module.soft_dependencies.iter(),
+            alias: None,
+        })
+    }
+}
+
+/// A module whose dependencies are being loaded.
+#[derive(Debug)]
+struct OpenModule<'a> {
+    name: &'a str,
+    dependencies: slice::Iter<'a, String>,
+    soft_dependencies: slice::Iter<'a, String>,
+    /// The one of those that stands for several, until all of them are loaded.
+    alias: Option<&'a str>,
+}
+
+impl<'a> OpenModule<'a> {
+    fn next_needed(
+        &mut self,
+        index: &'a ModuleIndex,
+        progress: &mut Progress<'a>,
+    ) -> Option<&'a str> {
+        loop {
+            if let Some(alias) = self.alias {
+                let meant = progress.aliases.entry(alias);
+                if let Some(name) =
+                    meant.or_insert_with(|| index.meant_by(alias).iter()).next_back()
+                {
+                    return Some(name);
+                }
+                self.alias = None;
             }
-            stack.push((name, true));
-            let soft = module.soft_dependencies.iter().flat_map(|name| self.resolve(name));
-            stack.extend(
-                module
-                    .dependencies
-                    .iter()
-                    .map(String::as_str)
-                    .chain(soft)
-                    .map(|name| (name, false)),
-            );
+            // The last first, as `modprobe` has it.
+            let Some(name) = self.soft_dependencies.next_back() else {
+                return self.dependencies.next_back().map(String::as_str);
+            };
+            if index.modules.contains_key(name) {
+                return Some(name);
+            }
+            self.alias = Some(name);
         }
     }
 }

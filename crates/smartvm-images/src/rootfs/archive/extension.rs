@@ -1,10 +1,10 @@
 //! What an archive says of a file in addition: the records of a PAX header.
 
-use std::collections::BTreeMap;
-
 use thiserror::Error;
 
 use super::node::Stamp;
+use super::tree::MAX_PATH;
+use super::xattrs::{XattrError, Xattrs};
 
 /// The prefix of an extended attribute, as GNU tar and others write it.
 pub(super) const XATTR: &[u8] = b"SCHILY.xattr.";
@@ -18,10 +18,17 @@ pub(in crate::rootfs) enum ExtensionError {
     Value(String),
     #[error("the archive keeps files sparse in a way that is not understood (`{0}`)")]
     Sparse(String),
+    #[error("the extension `{0}` has a path of more than {MAX_PATH} bytes")]
+    LongPath(String),
+    #[error(transparent)]
+    Xattr(#[from] XattrError),
 }
 
+/// How much of a key a message shows.
+const SHOWN: usize = 100;
+
 /// The records that count. A later one replaces an earlier one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Extensions {
     pub(super) path: Option<Vec<u8>>,
     pub(super) link: Option<Vec<u8>>,
@@ -29,7 +36,7 @@ pub(super) struct Extensions {
     pub(super) uid: Option<u64>,
     pub(super) gid: Option<u64>,
     pub(super) mtime: Option<Stamp>,
-    pub(super) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(super) xattrs: Xattrs,
     /// Whether there is an access control list in text, which nothing here understands.
     pub(super) has_acl: bool,
 }
@@ -45,15 +52,34 @@ impl Extensions {
         Ok(())
     }
 
+    /// What these leave open, as `global` says it: what was said of all files.
+    pub(super) fn over(self, global: &Self) -> Result<Self, ExtensionError> {
+        Ok(Self {
+            path: self.path.or_else(|| global.path.clone()),
+            link: self.link.or_else(|| global.link.clone()),
+            size: self.size.or(global.size),
+            uid: self.uid.or(global.uid),
+            gid: self.gid.or(global.gid),
+            mtime: self.mtime.or(global.mtime),
+            xattrs: self.xattrs.over(&global.xattrs)?,
+            has_acl: self.has_acl || global.has_acl,
+        })
+    }
+
     fn record(&mut self, key: &[u8], value: &[u8]) -> Result<(), ExtensionError> {
-        let shown = || String::from_utf8_lossy(key).into_owned();
+        let shown = || String::from_utf8_lossy(&key[..key.len().min(SHOWN)]).into_owned();
+        // One that is said of all files would be copied for each.
+        let path = || match value.len() > MAX_PATH {
+            true => Err(ExtensionError::LongPath(shown())),
+            false => Ok(Some(value.to_vec())),
+        };
         let number = || {
             let text = std::str::from_utf8(value).ok();
             text.and_then(|text| text.parse().ok()).ok_or_else(|| ExtensionError::Value(shown()))
         };
         match key {
-            b"path" => self.path = Some(value.to_vec()),
-            b"linkpath" => self.link = Some(value.to_vec()),
+            b"path" => self.path = path()?,
+            b"linkpath" => self.link = path()?,
             b"size" => self.size = Some(number()?),
             b"uid" => self.uid = Some(number()?),
             b"gid" => self.gid = Some(number()?),
@@ -65,7 +91,7 @@ impl Extensions {
             _ if key.starts_with(b"SCHILY.acl.") => self.has_acl = true,
             _ => {
                 if let Some(name) = key.strip_prefix(XATTR) {
-                    self.xattrs.insert(name.to_vec(), value.to_vec());
+                    self.xattrs.insert(name, value)?;
                 }
             }
         }
@@ -113,7 +139,8 @@ mod tests {
         found.add(b"30 SCHILY.xattr.user.a=1\n2=3\0\xff\n20 mtime=-1.25\n").unwrap_err();
         let mut found = Extensions::default();
         found.add(b"31 SCHILY.xattr.user.a=1\n2=3\0\xff\n15 mtime=-1.25\n").unwrap();
-        assert_eq!(found.xattrs[&b"user.a"[..]], b"1\n2=3\0\xff");
+        let xattrs: Vec<_> = found.xattrs.iter().collect();
+        assert_eq!(xattrs, [(&b"user.a"[..], &b"1\n2=3\0\xff"[..])]);
         assert_eq!(found.mtime, Some(Stamp { seconds: -2, nanoseconds: 750_000_000 }));
     }
 

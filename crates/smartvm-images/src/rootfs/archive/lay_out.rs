@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::node::{Content, InodeId};
 use super::tree::Tree;
+use super::xattrs::Xattrs;
 use crate::rootfs::ext4::Script;
 
 /// What was laid out.
@@ -36,8 +37,15 @@ pub(in crate::rootfs) fn lay_out(tree: &Tree, scratch: &Path) -> Result<LaidOut,
     let dir = scratch.join("files");
     let values = scratch.join("values");
     fs_err::create_dir(&values).map_err(LayOutError::Io)?;
-    let mut laid =
-        Layer { tree, dir, values, places: HashMap::new(), script: Script::default(), value: 0 };
+    let mut laid = Layer {
+        tree,
+        dir,
+        values,
+        places: HashMap::new(),
+        script: Script::default(),
+        value: 0,
+        shared: HashMap::new(),
+    };
     tree.walk(|path, id| laid.put(path, id))?;
     // Times last: making what is in a directory would change its own.
     tree.walk(|path, id| laid.set_time(path, id))?;
@@ -48,10 +56,12 @@ struct Layer<'a> {
     tree: &'a Tree,
     dir: PathBuf,
     values: PathBuf,
-    /// Where each inode was put first, and how many names it has.
+    /// Where each inode of several names was put first, and how many it has so far.
     places: HashMap<InodeId, (PathBuf, u32)>,
     script: Script,
     value: u64,
+    /// The files of attributes that several inodes share.
+    shared: HashMap<usize, Vec<PathBuf>>,
 }
 
 impl Layer<'_> {
@@ -83,20 +93,37 @@ impl Layer<'_> {
             }
         }
         .map_err(LayOutError::Io)?;
-        if !matches!(inode.content, Content::Directory(_)) {
+        if self.tree.is_linked(id) {
             self.places.insert(id, (place, 1));
         }
         let attributes = &inode.attributes;
         let mode = inode.content.type_bits() | attributes.mode;
         let owner = (attributes.uid, attributes.gid);
         self.script.set_owner_and_mode(order_path, owner, mode).map_err(unspeakable)?;
-        for (name, value) in &attributes.xattrs {
-            let file = self.values.join(self.value.to_string());
-            self.value += 1;
-            fs_err::write(&file, value).map_err(LayOutError::Io)?;
-            self.script.set_xattr(order_path, name, &file).map_err(unspeakable)?;
+        let files = self.write_values(&attributes.xattrs).map_err(LayOutError::Io)?;
+        for ((name, _), file) in attributes.xattrs.iter().zip(&files) {
+            self.script.set_xattr(order_path, name, file).map_err(unspeakable)?;
         }
         Ok(())
+    }
+
+    /// Files with the values of attributes, in their order.
+    fn write_values(&mut self, xattrs: &Xattrs) -> io::Result<Vec<PathBuf>> {
+        let key = xattrs.shared_key();
+        if let Some(files) = key.and_then(|key| self.shared.get(&key)) {
+            return Ok(files.clone());
+        }
+        let mut files = Vec::new();
+        for (_, value) in xattrs.iter() {
+            let file = self.values.join(self.value.to_string());
+            self.value += 1;
+            fs_err::write(&file, value)?;
+            files.push(file);
+        }
+        if let Some(key) = key {
+            self.shared.insert(key, files.clone());
+        }
+        Ok(files)
     }
 
     fn set_time(&mut self, path: &[u8], id: InodeId) -> Result<(), LayOutError> {

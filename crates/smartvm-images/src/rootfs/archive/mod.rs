@@ -13,6 +13,7 @@ mod read;
 mod stream;
 mod tree;
 mod unpack;
+mod xattrs;
 
 pub use examine::{ExamineArchiveError, RootfsArchive};
 pub(super) use header::looks_like_header;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::xattrs::Xattrs;
+
 /// A moment, since 1970.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::rootfs) struct Stamp {
@@ -33,8 +35,7 @@ pub(in crate::rootfs) struct Attributes {
     pub(in crate::rootfs) uid: u32,
     pub(in crate::rootfs) gid: u32,
     pub(in crate::rootfs) mtime: Stamp,
-    /// The extended attributes: names and values.
-    pub(in crate::rootfs) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(in crate::rootfs) xattrs: Xattrs,
 }
 
 /// An inode's number in its tree.

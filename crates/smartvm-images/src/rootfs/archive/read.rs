@@ -69,7 +69,7 @@ impl<R: Read> ArchiveReader<R> {
     /// The next entry; its content follows, in [`content`](Self::content). None at the end, which is
     /// what ends an archive: one that just stops is not whole.
     pub(super) fn next(&mut self) -> Result<Option<Entry>, ReadArchiveError> {
-        let mut extensions = self.global.clone();
+        let mut extensions = Extensions::default();
         let (mut long_path, mut long_link) = (None, None);
         loop {
             self.skip()?;
@@ -86,13 +86,13 @@ impl<R: Read> ArchiveReader<R> {
                 b'g' => {
                     let records = self.extension()?;
                     self.global.add(&records)?;
-                    extensions.add(&records)?;
                 }
                 b'L' => long_path = Some(without_end(self.extension()?)),
                 b'K' => long_link = Some(without_end(self.extension()?)),
                 // The name of the archive itself.
                 b'V' => {}
                 _ => {
+                    let mut extensions = extensions.over(&self.global)?;
                     let size = extensions.size.unwrap_or(header.size);
                     // Links have none, whatever is said of their size.
                     let has_content = !matches!(header.kind, b'1'..=b'6');

@@ -20,7 +20,7 @@ pub(in crate::rootfs) fn write_archive(tree: &Tree, output: &mut dyn Write) -> i
         if let Some(first) = first_names.get(&id) {
             return Head::of(inode, b'1', path).to(first).write(output);
         }
-        if !matches!(inode.content, Content::Directory(_)) {
+        if tree.is_linked(id) {
             first_names.insert(id, path.to_vec());
         }
         match &inode.content {

@@ -8,10 +8,12 @@ use proptest::prelude::*;
 use super::header::{BLOCK, checksum};
 use super::node::{Attributes, Content, Inode};
 use super::tree::Tree;
+use super::xattrs::Xattrs;
 use super::*;
 use crate::HostTools;
 use crate::host_tool::{Tool, ToolCall};
 use crate::rootfs::ext4::Fill;
+use crate::rootfs::lost::Lost;
 
 /// A header as old archives have it, and a content.
 fn entry(path: &[u8], kind: u8, link: &[u8], content: &[u8]) -> Vec<u8> {
@@ -46,9 +48,9 @@ fn whole(entries: &[Vec<u8>]) -> Vec<u8> {
 
 fn read(archive: &[u8]) -> Result<(Tree, tempfile::TempDir, Vec<String>), UnpackError> {
     let dir = tempfile::tempdir().unwrap();
-    let mut without_acl = Vec::new();
-    let tree = unpack(archive, dir.path(), &mut without_acl)?;
-    Ok((tree, dir, without_acl))
+    let mut lost = Lost::default();
+    let tree = unpack(archive, dir.path(), &mut lost)?;
+    Ok((tree, dir, lost.into_sentences()))
 }
 
 fn refusal(entries: &[Vec<u8>]) -> String {
@@ -86,7 +88,7 @@ fn an_archive_of_any_age_is_read() {
     let long = b"d/".repeat(80);
     let long_file = [&long[..], b"file"].concat();
     let acl = record("SCHILY.acl.access=user::rwx");
-    let (tree, _dir, without_acl) = read(&whole(&[
+    let (tree, _dir, lost) = read(&whole(&[
         entry(b"./", b'5', b"", b""),
         entry(b"old/", 0, b"", b""),
         entry(b"old/file", 0, b"", b"old"),
@@ -105,7 +107,7 @@ fn an_archive_of_any_age_is_read() {
     assert_eq!(shown(b"/hard"), format!("4 bytes {:?}", b"long"));
     assert_eq!(shown(b"/renamed"), format!("1000 bytes {:?}", [7; 1000]));
     assert_eq!(shown(b"/pipe"), "Device(Pipe)");
-    assert_eq!(without_acl, ["renamed"]);
+    assert_eq!(lost, ["`renamed` loses its access control list, which is text in the archive"]);
 }
 
 #[test]
@@ -190,13 +192,17 @@ fn a_device_with_two_names_is_one_in_ext4() {
 }
 
 fn attributes() -> impl Strategy<Value = Attributes> {
-    let xattrs = proptest::collection::btree_map(
+    let names_and_values = proptest::collection::btree_map(
         "user\\.[a-z]{1,20}".prop_map(String::into_bytes),
         proptest::collection::vec(any::<u8>(), 0..40),
         0..3,
     );
-    (0..0o10000_u32, any::<u32>(), any::<u32>(), any::<u32>(), xattrs).prop_map(
-        |(mode, uid, gid, seconds, xattrs)| {
+    (0..0o10000_u32, any::<u32>(), any::<u32>(), any::<u32>(), names_and_values).prop_map(
+        |(mode, uid, gid, seconds, names_and_values)| {
+            let mut xattrs = Xattrs::default();
+            for (name, value) in names_and_values {
+                xattrs.insert(&name, &value).unwrap();
+            }
             let mtime = Stamp { seconds: seconds.into(), nanoseconds: 0 };
             Attributes { mode, uid, gid, mtime, xattrs }
         },

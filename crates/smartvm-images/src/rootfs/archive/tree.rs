@@ -1,6 +1,6 @@
 //! The files of an archive as a tree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet, btree_map};
 use std::convert::Infallible;
 
 use thiserror::Error;
@@ -10,9 +10,18 @@ use super::node::{Attributes, Content, Inode, InodeId, Stamp};
 /// The longest name of a file, in Linux.
 const MAX_NAME: usize = 255;
 /// The longest path that debugfs and mksquashfs are given.
-const MAX_PATH: usize = 4000;
-/// More files than any root file system has; each takes some hundred bytes of memory.
-const MAX_INODES: usize = 8 << 20;
+pub(super) const MAX_PATH: usize = 4000;
+/// The most memory that a tree and what is made of it may take: more than a million files do.
+const MAX_MEMORY: usize = 1 << 30;
+/// What an inode takes, and a directory in addition; measured, and rounded up.
+const INODE_MEMORY: usize = 256;
+const DIRECTORY_MEMORY: usize = 512;
+/// What a name takes beside the path to it, which orders for `debugfs` repeat.
+const NAME_MEMORY: usize = 128;
+const PATHS_MEMORY: usize = 6;
+/// The most bytes of extended attributes in all, counted for each file that has them: each has them
+/// in the image. Labels for millions of files are less.
+const MAX_XATTRS: usize = 256 << 20;
 
 /// The reason why an entry has no place in a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -29,21 +38,32 @@ pub(in crate::rootfs) enum TreeError {
     NoTarget,
     #[error("it is a hard link to a directory")]
     LinkToDirectory,
-    #[error("there are more than {MAX_INODES} files")]
+    #[error("there are so many files that their names need more than {MAX_MEMORY} bytes")]
     TooMany,
+    #[error("the extended attributes of all files have more than {MAX_XATTRS} bytes")]
+    TooManyXattrs,
 }
 
 /// A tree of inodes. The root directory is always there.
 #[derive(Debug)]
 pub(in crate::rootfs) struct Tree {
     inodes: Vec<Inode>,
+    /// Those with more than one name.
+    linked: HashSet<InodeId>,
+    memory_left: usize,
+    xattrs_left: usize,
 }
 
 const ROOT: InodeId = 0;
 
 impl Tree {
     pub(super) fn new() -> Self {
-        Self { inodes: vec![directory()] }
+        Self {
+            inodes: vec![directory()],
+            linked: HashSet::new(),
+            memory_left: MAX_MEMORY,
+            xattrs_left: MAX_XATTRS,
+        }
     }
 
     pub(in crate::rootfs) fn root_attributes(&self) -> &Attributes {
@@ -52,6 +72,11 @@ impl Tree {
 
     pub(super) fn get(&self, id: InodeId) -> &Inode {
         &self.inodes[id]
+    }
+
+    /// Whether an inode has more than one name.
+    pub(super) fn is_linked(&self, id: InodeId) -> bool {
+        self.linked.contains(&id)
     }
 
     /// How many inodes there are, those that were replaced among them.
@@ -75,6 +100,8 @@ impl Tree {
     /// Puts an inode at a path: in place of what is there, except that a directory stays and only
     /// gets the attributes. Directories on the way that nothing was said of are made.
     pub(super) fn put(&mut self, path: &[u8], inode: Inode) -> Result<(), TreeError> {
+        let xattrs = inode.attributes.xattrs.bytes();
+        self.xattrs_left = self.xattrs_left.checked_sub(xattrs).ok_or(TreeError::TooManyXattrs)?;
         let Some((parent, name)) = self.place(path)? else {
             return match inode.content {
                 Content::Directory(_) => {
@@ -94,8 +121,7 @@ impl Tree {
             return Ok(());
         }
         let id = self.add(inode)?;
-        self.entries(parent)?.insert(name.to_vec(), id);
-        Ok(())
+        self.name(parent, name, path.len(), id)
     }
 
     /// Gives what is at `target` one more name.
@@ -110,8 +136,8 @@ impl Tree {
         {
             return Err(TreeError::IsADirectory);
         }
-        self.entries(parent)?.insert(name.to_vec(), id);
-        Ok(())
+        self.linked.insert(id);
+        self.name(parent, name, path.len(), id)
     }
 
     fn find(&self, path: &[u8]) -> Result<Option<InodeId>, TreeError> {
@@ -130,12 +156,14 @@ impl Tree {
         let mut parts = parts(path)?;
         let Some(name) = parts.pop() else { return Ok(None) };
         let mut parent = ROOT;
+        let mut length = 0;
         for part in parts {
+            length += 1 + part.len();
             parent = match self.entry(parent, part) {
                 Some(id) => id,
                 None => {
                     let id = self.add(directory())?;
-                    self.entries(parent)?.insert(part.to_vec(), id);
+                    self.name(parent, part, length, id)?;
                     id
                 }
             };
@@ -159,23 +187,42 @@ impl Tree {
     }
 
     fn add(&mut self, inode: Inode) -> Result<InodeId, TreeError> {
-        if self.inodes.len() >= MAX_INODES {
-            return Err(TreeError::TooMany);
-        }
+        let content = match &inode.content {
+            Content::Directory(_) => DIRECTORY_MEMORY,
+            Content::Symlink(target) => target.len(),
+            Content::File(..) | Content::Device(_) => 0,
+        };
+        self.take_memory(INODE_MEMORY + content)?;
         self.inodes.push(inode);
         Ok(self.inodes.len() - 1)
     }
 
-    /// Every path with the time of its last change.
-    pub(in crate::rootfs) fn stamps(&self) -> impl Iterator<Item = (String, Stamp)> {
-        let mut stamps = Vec::new();
-        let collected: Result<(), Infallible> = self.walk(|path, id| {
-            let path = String::from_utf8_lossy(path).into_owned();
-            stamps.push((path, self.get(id).attributes.mtime));
+    /// Gives an inode a name, whose path has `length` bytes.
+    fn name(
+        &mut self,
+        parent: InodeId,
+        name: &[u8],
+        length: usize,
+        id: InodeId,
+    ) -> Result<(), TreeError> {
+        self.entries(parent)?;
+        self.take_memory(NAME_MEMORY + name.len() + PATHS_MEMORY * length)?;
+        self.entries(parent)?.insert(name.to_vec(), id);
+        Ok(())
+    }
+
+    fn take_memory(&mut self, bytes: usize) -> Result<(), TreeError> {
+        self.memory_left = self.memory_left.checked_sub(bytes).ok_or(TreeError::TooMany)?;
+        Ok(())
+    }
+
+    /// Calls `see` with every path and the time of its last change.
+    pub(in crate::rootfs) fn see_times(&self, mut see: impl FnMut(&[u8], Stamp)) {
+        let seen: Result<(), Infallible> = self.walk(|path, id| {
+            see(path, self.get(id).attributes.mtime);
             Ok(())
         });
-        let Ok(()) = collected;
-        stamps.into_iter()
+        let Ok(()) = seen;
     }
 
     /// Calls `visit` with every path and inode, a directory before what is in it. The root's path is
@@ -184,16 +231,30 @@ impl Tree {
         &self,
         mut visit: impl FnMut(&[u8], InodeId) -> Result<(), E>,
     ) -> Result<(), E> {
-        // Not by recursion: a path may have thousands of parts.
-        let mut open = vec![(Vec::new(), ROOT)];
-        while let Some((path, id)) = open.pop() {
+        // Not by recursion, as a path may have thousands of parts; and one path is held at a time, as a
+        // directory may have millions of names.
+        let mut path = Vec::new();
+        visit(&path, ROOT)?;
+        let mut open: Vec<_> = self.below(ROOT).map(|entries| (entries, 0)).into_iter().collect();
+        while let Some((entries, length)) = open.last_mut() {
+            path.truncate(*length);
+            let Some((name, &id)) = entries.next() else {
+                open.pop();
+                continue;
+            };
+            path.push(b'/');
+            path.extend_from_slice(name);
             visit(&path, id)?;
-            if let Content::Directory(entries) = &self.get(id).content {
-                let below = entries.iter().rev();
-                open.extend(below.map(|(name, &id)| ([&path[..], b"/", name].concat(), id)));
-            }
+            open.extend(self.below(id).map(|entries| (entries, path.len())));
         }
         Ok(())
+    }
+
+    fn below(&self, id: InodeId) -> Option<btree_map::Iter<'_, Vec<u8>, InodeId>> {
+        match &self.get(id).content {
+            Content::Directory(entries) => Some(entries.iter()),
+            _ => None,
+        }
     }
 }
 

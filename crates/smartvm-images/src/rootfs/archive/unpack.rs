@@ -9,6 +9,8 @@ use thiserror::Error;
 use super::node::{Attributes, Content, DeviceKind, DeviceNumber, Inode};
 use super::read::{ArchiveReader, Entry, ReadArchiveError};
 use super::tree::{Tree, TreeError};
+use crate::free_space::SpaceWatch;
+use crate::rootfs::lost::Lost;
 
 /// The most bytes that an archive may unpack to.
 const MAX_CONTENT: u64 = 1 << 40;
@@ -30,6 +32,14 @@ pub(in crate::rootfs) enum UnpackError {
     TooLarge,
 }
 
+impl UnpackError {
+    /// Whether it stopped for want of space.
+    pub(in crate::rootfs) fn is_about_space(&self) -> bool {
+        matches!(self, Self::Entry { problem: EntryProblem::Content(error), .. }
+            if error.kind() == io::ErrorKind::StorageFull)
+    }
+}
+
 /// What is wrong with an entry.
 #[derive(Debug, Error)]
 pub(in crate::rootfs) enum EntryProblem {
@@ -46,24 +56,25 @@ pub(in crate::rootfs) enum EntryProblem {
 }
 
 /// Reads an archive into a tree. The contents of its files go into `spool`, an empty directory.
-/// Paths of files with an access control list, which is lost, are added to `without_acl`.
+/// Files with an access control list, which is not kept, are told in `lost`. It ends with an error
+/// before the file system of `spool` is full.
 pub(in crate::rootfs) fn unpack(
     archive: impl Read,
     spool: &Path,
-    without_acl: &mut Vec<String>,
+    lost: &mut Lost,
 ) -> Result<Tree, UnpackError> {
-    read_all(archive, Spool { dir: Some(spool), number: 0, left: MAX_CONTENT }, without_acl)
+    read_all(archive, Spool::new(Some(spool)), lost)
 }
 
 /// The same without keeping any content.
 pub(super) fn read_through(archive: impl Read) -> Result<Tree, UnpackError> {
-    read_all(archive, Spool { dir: None, number: 0, left: MAX_CONTENT }, &mut Vec::new())
+    read_all(archive, Spool::new(None), &mut Lost::default())
 }
 
 fn read_all(
     archive: impl Read,
     mut spool: Spool<'_>,
-    without_acl: &mut Vec<String>,
+    lost: &mut Lost,
 ) -> Result<Tree, UnpackError> {
     let mut reader = ArchiveReader::new(archive);
     let mut tree = Tree::new();
@@ -73,7 +84,9 @@ fn read_all(
             return Err(UnpackError::TooLarge);
         }
         if entry.extensions.has_acl {
-            without_acl.push(path.clone());
+            lost.push(format!(
+                "`{path}` loses its access control list, which is text in the archive"
+            ));
         }
         take(&mut tree, entry, &mut spool, &mut reader)
             .map_err(|problem| UnpackError::Entry { path, problem })?;
@@ -125,9 +138,16 @@ struct Spool<'a> {
     dir: Option<&'a Path>,
     number: u64,
     left: u64,
+    space: SpaceWatch,
+    buffer: Vec<u8>,
 }
 
-impl Spool<'_> {
+impl<'a> Spool<'a> {
+    fn new(dir: Option<&'a Path>) -> Self {
+        let buffer = vec![0; CHUNK];
+        Self { dir, number: 0, left: MAX_CONTENT, space: SpaceWatch::default(), buffer }
+    }
+
     fn write(&mut self, mut content: impl Read) -> io::Result<PathBuf> {
         let Some(dir) = self.dir else {
             let size = io::copy(&mut content, &mut io::sink())?;
@@ -138,14 +158,21 @@ impl Spool<'_> {
         self.number += 1;
         let mut file =
             fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        self.left = self.left.saturating_sub(write_sparse(content, &mut file)?);
+        let size = write_sparse(content, &mut file, &mut self.buffer, &mut self.space)?;
+        self.left = self.left.saturating_sub(size);
         Ok(path)
     }
 }
 
 /// Copies with holes in place of zeros; returns the size.
-fn write_sparse(mut content: impl Read, file: &mut fs_err::File) -> io::Result<u64> {
-    let mut buffer = vec![0; CHUNK];
+fn write_sparse(
+    mut content: impl Read,
+    file: &mut fs_err::File,
+    buffer: &mut [u8],
+    space: &mut SpaceWatch,
+) -> io::Result<u64> {
+    // An inode takes something too.
+    space.before(file.file(), 4096)?;
     let mut size = 0;
     loop {
         let mut filled = 0;
@@ -163,6 +190,7 @@ fn write_sparse(mut content: impl Read, file: &mut fs_err::File) -> io::Result<u
         }
         let chunk = &buffer[..filled];
         if chunk.iter().any(|&byte| byte != 0) {
+            space.before(file.file(), filled as u64)?;
             file.seek(SeekFrom::Start(size))?;
             file.write_all(chunk)?;
         }

@@ -63,6 +63,18 @@ fn circles_end_and_deep_chains_do_not_overflow_the_stack() {
     assert_eq!(load[1], "m100000");
 }
 
+#[test]
+fn what_an_alias_stands_for_comes_before_all_that_ask_for_it() {
+    let dep = b"virtio_mmio.ko: a.ko\nvirtio_blk.ko: b.ko\na.ko:\nb.ko:\ncrc1.ko: a.ko\ncrc2.ko:\n";
+    let mut index = ModuleIndex::parse(dep, b"").unwrap();
+    let softdep = b"softdep a pre: crc\nsoftdep b pre: crc\nsoftdep crc2 pre: crc\n";
+    index.add_soft_dependencies(softdep, b"alias crc crc1\nalias crc crc2\n").unwrap();
+    let load = index.plan().unwrap().load;
+    let at = |name: &str| load.iter().position(|loaded| loaded == name).unwrap();
+    assert!(at("crc2") < at("a") && at("crc2") < at("b") && at("crc1") < at("b"), "{load:?}");
+    assert_eq!(load.len(), 6);
+}
+
 proptest! {
     /// Modules m0…m9, each needing some of those before it: whatever the order of the lines, every
     /// module is loaded after all that it needs.
