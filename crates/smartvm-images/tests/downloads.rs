@@ -407,3 +407,32 @@ impl Progress for Watch {
         });
     }
 }
+
+#[tokio::test]
+async fn what_the_public_names_never_makes_us_ask_a_private_host() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let case = Case::new(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Answer::redirect("/there")
+    });
+    let port = case.server.url("/").rsplit(':').next().unwrap().trim_end_matches('/').to_owned();
+    let connections = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    connections.set_nonblocking(true).unwrap();
+    let other = connections.local_addr().unwrap().port();
+    for (url, part) in [
+        (format!("http://127.0.0.1:{port}/file"), "it is not https"),
+        (format!("https://127.0.0.1:{other}/file"), "127.0.0.1 is not a public address"),
+        (format!("https://[::ffff:127.0.0.1]:{other}/file"), "is not a public address"),
+        // Resolved by the system, and looked at before it is connected to.
+        (format!("https://localhost:{other}/file"), "the name `localhost` resolves to"),
+    ] {
+        let request = Download::new(url.parse().unwrap(), &case.target(), LIMIT);
+        let error = downloader().public_only().download(&request, &()).await.unwrap_err();
+        assert!(matches!(error, DownloadError::NotPublic { .. }), "{url}: {error:?}");
+        assert!(error.to_string().contains(part), "{error}");
+        assert!(error.hint().unwrap().contains("--allow-private-artifacts"));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    assert_eq!(connections.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}

@@ -94,7 +94,8 @@ fn attributes_beyond_what_linux_has_are_refused() {
 #[test]
 fn the_files_of_an_archive_take_memory_as_their_headers_do() {
     let bound = Bound { per_byte: 3, fixed: MIB };
-    let each: [(&str, fn(usize) -> Vec<u8>); 6] = [
+    type Part = fn(usize) -> Vec<u8>;
+    let each: [(&str, Part); 6] = [
         ("files", file),
         ("directories", |n| entry(&format!("dir-{n}"), b'5', "", b"")),
         ("symbolic links", |n| entry(&format!("link-{n}"), b'2', "to", b"")),

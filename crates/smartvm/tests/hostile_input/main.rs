@@ -3,6 +3,8 @@
 //! Each case is the worst that is known of its form. That nothing makes them panic is said elsewhere, beside the
 //! parsers and in `fuzz`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod archives;
 mod firecracker;
 mod images;
