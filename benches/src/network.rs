@@ -42,6 +42,7 @@ fn request(dir: &Path, number: usize) -> AttachGuest {
         address: None,
         egress: None,
         published: Vec::new(),
+        bounds: None,
     }
 }
 

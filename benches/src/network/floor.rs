@@ -25,6 +25,7 @@ impl Floor {
             isolation: smartvm_network::policy::Isolation::default(),
             egress: smartvm_network::policy::EgressPolicy::default(),
             only_out_of: None,
+            bounds: Default::default(),
         };
         nftables.replace(&rules.render(&[]))?;
         Ok(Self { links, nftables, bridge: index })

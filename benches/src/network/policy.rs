@@ -45,6 +45,7 @@ fn measure(kind: &str, egress: &EgressPolicy) -> anyhow::Result<()> {
         isolation: smartvm_network::policy::Isolation::default(),
         egress: egress.clone(),
         only_out_of: None,
+        bounds: Default::default(),
     };
     let (mut put, mut anew, mut checked, mut peer) =
         (Sample::default(), Sample::default(), Sample::default(), Sample::default());

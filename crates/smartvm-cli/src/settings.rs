@@ -93,6 +93,7 @@ impl Settings {
             bridge_name: self.network.bridge.clone().unwrap_or(defaults.bridge_name),
             subnet: self.network.subnet.unwrap_or(defaults.subnet),
             isolation: self.network.isolation(),
+            guest_bounds: self.network.guest_bounds(),
             wireguard: self.wireguard.clone(),
             network_state_dir: self.network_dir.clone(),
             data_dir: self.data_dir.clone(),

@@ -18,6 +18,8 @@ pub struct Attempt {
     pub established: bool,
     /// Whether the destination of its connection was changed by somebody else's rules.
     pub destination_changed: bool,
+    /// Whether its sender has begun more connections than it may, if this packet begins one.
+    pub over_bounds: bool,
     /// What tells it from others: in the payload.
     pub mark: u32,
 }

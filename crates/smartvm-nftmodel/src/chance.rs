@@ -3,14 +3,15 @@
 //! Few values, so that rules and packets often meet.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
 
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use smartvm_network::policy::{
-    Action, Cidr, EgressPolicy, EgressRule, GuestRules, HostService, Isolation, NetworkRules,
-    PublishedPort, RuleProtocol, Transport,
+    Action, Cidr, EgressPolicy, EgressRule, GuestBounds, GuestRules, HostService, Isolation,
+    NetworkRules, PublishedPort, RuleProtocol, Transport,
 };
 use smartvm_network::{InterfaceName, MacAddress, Subnet};
 
@@ -68,13 +69,15 @@ pub fn isolation() -> impl Strategy<Value = Isolation> {
 pub fn scene() -> impl Strategy<Value = Scene> {
     let only = select(&["uplink", "svwg0"][..]).prop_map(link);
     let network = (isolation(), policy(), option::weighted(0.3, only));
-    let guest = (option::of(policy()), vec(published(), 0..3));
+    let few = NonZeroU32::new(9).expect("it is not zero");
+    let own = GuestBounds { connections: few, ..GuestBounds::default() };
+    let guest = (option::of(policy()), vec(published(), 0..3), option::weighted(0.3, Just(own)));
     let scene = (network, vec(guest, 1..4), any::<bool>(), any::<bool>());
     scene.prop_map(
         |((isolation, egress, only_out_of), guests, bridge_calls_ip, forwards_for_us)| {
             let (network, subnet) = (InterfaceName::default_bridge(), Subnet::default());
             let mut taken: Vec<PublishedPort> = Vec::new();
-            let guests = guests.into_iter().zip(2..).map(|((egress, ports), number)| {
+            let guests = guests.into_iter().zip(2..).map(|((egress, ports, bounds), number)| {
                 let mut published = Vec::new();
                 for port in ports {
                     // As the host does: one of them only.
@@ -89,10 +92,18 @@ pub fn scene() -> impl Strategy<Value = Scene> {
                     address: Ipv4Addr::new(172, 30, 0, number),
                     egress,
                     published,
+                    bounds,
                 }
             });
             let guests = guests.collect();
-            let network = NetworkRules { network, subnet, isolation, egress, only_out_of };
+            let network = NetworkRules {
+                network,
+                subnet,
+                isolation,
+                egress,
+                only_out_of,
+                bounds: GuestBounds::default(),
+            };
             let (uplink, host_addresses) = (link("uplink"), HOST.into());
             Scene { network, guests, uplink, host_addresses, bridge_calls_ip, forwards_for_us }
         },
@@ -118,12 +129,14 @@ pub fn attempt(scene: &Scene) -> impl Strategy<Value = Attempt> + use<> {
     let scene = scene.clone();
     way.prop_flat_map(move |way| {
         let content = content(way, &scene);
-        let state = (option::weighted(0.2, Just(())), option::weighted(0.2, Just(())));
-        (content, state).prop_map(move |(content, (established, changed))| Attempt {
+        let seldom = |chance| option::weighted(chance, Just(()));
+        let state = (seldom(0.2), seldom(0.2), seldom(0.1));
+        (content, state).prop_map(move |(content, (established, changed, over))| Attempt {
             way,
             content,
             established: established.is_some(),
             destination_changed: changed.is_some(),
+            over_bounds: over.is_some(),
             mark: 0,
         })
     })

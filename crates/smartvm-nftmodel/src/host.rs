@@ -51,6 +51,7 @@ impl<'a> Host<'a> {
             link_out: None,
             established: attempt.established,
             destination_changed: attempt.destination_changed,
+            over_bounds: attempt.over_bounds,
             to_host: false,
             masqueraded: false,
         };

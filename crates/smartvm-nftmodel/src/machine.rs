@@ -178,6 +178,8 @@ impl<'a> Walk<'a> {
                 .transport(2, 2)
                 .is_some_and(|it| ports.contains(&u16::from_be_bytes([it[0], it[1]]))),
             Match::Established => self.tracked && packet.established,
+            Match::Begins => self.tracked && !packet.established,
+            Match::Within { .. } => packet.is_ipv4() && !packet.over_bounds,
             Match::DestinationChanged => self.tracked && packet.destination_changed,
             Match::ToHost => packet.to_host,
             Match::InSet { fields, set, not } => {

@@ -61,19 +61,29 @@ impl<'a> Oracle<'a> {
                     }
                     _ => true,
                 };
+                // Without that, they are no connections of the host's.
+                let counted = self.scene.bridge_calls_ip
+                    && matches!(content, Content::Ipv4 { .. })
+                    && attempt.over_bounds
+                    && !attempt.established;
+                let passes = passes && !counted;
                 if passes { Arrival::Guest(other) } else { Arrival::Nowhere }
             }
             (Target::Guest(_) | Target::Lan, _) => Arrival::Nowhere,
             (Target::Host, Content::Ipv4 { destination, protocol, .. }) => {
                 let packet = Ipv4 { destination, protocol };
-                self.through_host(attempt.established, own, packet)
+                self.through_host(attempt, own, packet)
             }
             (Target::Host, _) => Arrival::Host,
         }
     }
 
     /// What a guest sends to the gateway's hardware address.
-    fn through_host(&self, established: bool, own: &GuestRules, packet: Ipv4) -> Arrival {
+    fn through_host(&self, attempt: &Attempt, own: &GuestRules, packet: Ipv4) -> Arrival {
+        let established = attempt.established;
+        if attempt.over_bounds && !established {
+            return Arrival::Nowhere;
+        }
         let network = &self.scene.network;
         let isolation = &network.isolation;
         let to = packet.destination;

@@ -34,6 +34,8 @@ pub struct Packet {
     pub established: bool,
     /// Whether the destination of its connection was changed.
     pub destination_changed: bool,
+    /// Whether its sender exceeds its bounds, if it begins a connection.
+    pub over_bounds: bool,
     /// Whether its destination is an address of the host.
     pub to_host: bool,
     /// Whether its source was hidden behind the host's address.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use smartvm_firecracker::{FirecrackerBinary, OpenBinaryError};
 use smartvm_images::base_image::{Arch, BucketUrl, CacheLimit, ManifestUrl};
 use smartvm_images::{ReleaseSource, ReleaseVersion};
-use smartvm_network::policy::{FirewallConfig, Isolation};
+use smartvm_network::policy::{FirewallConfig, GuestBounds, Isolation};
 use smartvm_network::{InterfaceName, NetworkOptions, Subnet, WireGuardOptions};
 
 use crate::jail::{JailMode, UidRange};
@@ -91,6 +91,9 @@ pub struct SmartVmOptions {
     /// What is opened to those VMs: each other, services of the host, the cloud's metadata. Default:
     /// nothing.
     pub isolation: Isolation,
+    /// What each of those VMs may take of the host's tables: connections that it has open, and begins in a second.
+    /// Default: 4,096 and 100. One of a network device's own can only be tighter.
+    pub guest_bounds: GuestBounds,
     /// Whom those VMs ask for names; two at most are told. Default: the host's resolvers, but for one
     /// on its loopback.
     pub dns: Option<Vec<Ipv4Addr>>,
@@ -173,6 +176,7 @@ impl Default for SmartVmOptions {
             firewall: None,
             wireguard: None,
             isolation: Isolation::default(),
+            guest_bounds: GuestBounds::default(),
             dns: None,
             network_state_dir: NetworkOptions::STATE_DIR.into(),
         }

@@ -166,6 +166,7 @@ fn lives_until_it_is_killed() {
         address: None,
         egress: None,
         published: Vec::new(),
+        bounds: None,
     };
     let options = NetworkOptions { state_dir, on_step, ..NetworkOptions::default() };
     live(&options, &full(request)).unwrap();

@@ -51,7 +51,10 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let world = World::new();
+        let mut world = World::new();
+        // More connections are begun here than a guest may: of that another test knows.
+        let bounds = r#"{"connections":1000000,"newConnectionsPerSecond":1000000}"#;
+        world.options.bounds = serde_json::from_str(bounds).unwrap();
         for address in ["10.1.0.2", "10.2.0.1", "169.254.1.1"] {
             world.internet.ip(&format!("addr add {address}/32 dev lo"));
         }
@@ -74,6 +77,7 @@ impl Stage {
             address: guest.address(),
             egress: None,
             published: published.clone(),
+            bounds: None,
         });
         let scene = Scene {
             network: NetworkRules {
@@ -82,6 +86,7 @@ impl Stage {
                 isolation: Default::default(),
                 egress: Default::default(),
                 only_out_of: None,
+                bounds: world.options.bounds,
             },
             guests: rules.collect(),
             uplink: "uplink".parse().unwrap(),
@@ -200,8 +205,14 @@ impl Stage {
     fn send_marked(&mut self, way: Way, content: Content) -> u32 {
         let mark = self.next_mark;
         self.next_mark += 1;
-        let attempt =
-            Attempt { way, content, established: false, destination_changed: false, mark };
+        let attempt = Attempt {
+            way,
+            content,
+            established: false,
+            destination_changed: false,
+            over_bounds: false,
+            mark,
+        };
         self.send(&attempt);
         mark
     }
@@ -225,7 +236,14 @@ impl Stage {
             }
             other => other,
         };
-        Attempt { content, mark, established: false, destination_changed: false, ..*attempt }
+        Attempt {
+            content,
+            mark,
+            established: false,
+            destination_changed: false,
+            over_bounds: false,
+            ..*attempt
+        }
     }
 
     fn round(&mut self, attempts: &[Attempt]) -> Result<(), TestCaseError> {

@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 
 use smartvm_network::nft::{Change, Family, Nftables, NotInForce, Verified};
 use smartvm_network::policy::{
-    EgressPolicy, FirewallConfig, GuestRules, HostService, Isolation, NetworkRules, Transport,
+    EgressPolicy, FirewallConfig, GuestBounds, GuestRules, HostService, Isolation, NetworkRules,
+    Transport,
 };
 use smartvm_network::{InterfaceName, MacAddress, Subnet};
 use smartvm_testkit::NetNamespace;
@@ -20,6 +21,7 @@ fn network() -> NetworkRules {
         },
         egress: policy(),
         only_out_of: Some("svwg0".parse().unwrap()),
+        bounds: Default::default(),
     }
 }
 
@@ -34,6 +36,10 @@ fn policy() -> EgressPolicy {
     .unwrap()
 }
 
+fn bounds() -> GuestBounds {
+    serde_json::from_str(r#"{"connections":50,"newConnectionsPerSecond":7}"#).unwrap()
+}
+
 fn guest(number: u8) -> GuestRules {
     GuestRules {
         tap: format!("svtap{number}").parse().unwrap(),
@@ -43,6 +49,7 @@ fn guest(number: u8) -> GuestRules {
         published: ["8080:80", "192.0.2.1:443:443", "53:53/udp"]
             .map(|it| it.parse().unwrap())
             .into(),
+        bounds: Some(bounds()),
     }
 }
 
@@ -86,11 +93,13 @@ fn a_guest_is_added_and_removed_without_touching_the_rest() {
     host.run(|| {
         let mut nftables = Nftables::open().unwrap();
         let mut first = guest(2);
-        first.egress = None;
+        (first.egress, first.bounds) = (None, None);
         nftables.replace(&network().render(std::slice::from_ref(&first))).unwrap();
         let second = GuestRules { published: Vec::new(), ..guest(3) };
         let chain = GuestRules::chain_of(&policy());
-        let mut changes = vec![Change::NewChain(Family::Inet, chain.clone())];
+        let chains = second.own_chains().into_iter();
+        let mut changes: Vec<_> =
+            chains.map(|chain| Change::NewChain(Family::Inet, chain)).collect();
         let elements = || second.elements().into_iter();
         changes.extend(elements().map(|(family, set, it)| Change::Add(family, set, it)));
         nftables.change("smartvm-svbr0", &changes).unwrap();
@@ -102,7 +111,8 @@ fn a_guest_is_added_and_removed_without_touching_the_rest() {
 
         let mut changes: Vec<_> =
             elements().map(|(family, set, it)| Change::Remove(family, set, it)).collect();
-        changes.push(Change::DeleteChain(Family::Inet, chain.name));
+        let last = bounds().chain_names().into_iter().chain([chain.name]);
+        changes.extend(last.map(|chain| Change::DeleteChain(Family::Inet, chain)));
         nftables.change("smartvm-svbr0", &changes).unwrap();
         nftables.verify(&network().render(&[first]), Verified::Everything).unwrap();
         nftables.remove("smartvm-svbr0", &NetworkRules::FAMILIES).unwrap();

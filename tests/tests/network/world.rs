@@ -81,6 +81,7 @@ impl World {
             address: None,
             egress: None,
             published: Vec::new(),
+            bounds: None,
         }
     }
 

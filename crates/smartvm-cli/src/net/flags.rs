@@ -1,8 +1,9 @@
 //! The flags for the network that VMs share.
 
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use smartvm_network::policy::{HostService, Isolation, Transport};
+use smartvm_network::policy::{GuestBounds, HostService, Isolation, Transport};
 use smartvm_network::{InterfaceName, Subnet};
 
 use super::wireguard_flags::WireGuardFlags;
@@ -21,6 +22,12 @@ pub(crate) struct NetworkFlags {
     /// the host; may be repeated
     #[arg(long, value_name = "vms|metadata|host:PORT[/udp]")]
     open: Vec<Opening>,
+    /// How many connections a guest may have open that it began [default: 4096]
+    #[arg(long, value_name = "NUMBER")]
+    guest_connections: Option<NonZeroU32>,
+    /// How many connections a guest may begin in a second, and twice as many at first [default: 100]
+    #[arg(long, value_name = "NUMBER")]
+    guest_new_connections: Option<NonZeroU32>,
     #[command(flatten)]
     pub(crate) wireguard: WireGuardFlags,
 }
@@ -54,6 +61,16 @@ impl FromStr for Opening {
 }
 
 impl NetworkFlags {
+    /// What each guest may take of the host's tables.
+    pub(crate) fn guest_bounds(&self) -> GuestBounds {
+        let default = GuestBounds::default();
+        let new = self.guest_new_connections.unwrap_or(default.new_connections_per_second);
+        GuestBounds {
+            connections: self.guest_connections.unwrap_or(default.connections),
+            new_connections_per_second: new,
+        }
+    }
+
     /// What is opened.
     pub(crate) fn isolation(&self) -> Isolation {
         let mut isolation = Isolation::default();

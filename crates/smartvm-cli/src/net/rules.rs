@@ -40,6 +40,12 @@ pub(super) fn perform(vm: &str, settings: &Settings, printer: Printer) -> Result
             printer.data(&describe("its own firewall", own))?;
         }
         printer.data(&describe("its network's firewall", &device.policies.network))?;
+        let bounds = &device.policies.bounds;
+        let (open, new) = (bounds.bounds.connections, bounds.bounds.new_connections_per_second);
+        printer.data(&format!(
+            "  its bounds:\n  {:>8} packets refused beyond {new} new connections a second\n  {:>8} packets refused beyond {open} open connections",
+            bounds.refused_new, bounds.refused_open
+        ))?;
     }
     Ok(())
 }

@@ -62,6 +62,10 @@ fn describe(report: &NetworkReport) -> String {
     if !open.is_empty() {
         lines.push(format!("  opened: {}", open.join(", ")));
     }
+    lines.push(format!(
+        "  each guest: {} open connections, {} new ones a second",
+        network.bounds.connections, network.bounds.new_connections_per_second
+    ));
     lines.extend(wireguard::describe(report));
     for refused in report.refused.iter().filter(|it| it.packets > 0) {
         lines

@@ -8,7 +8,7 @@ use super::detach::withdraw;
 use super::handle::{Kernel, Network};
 use crate::link::{BridgePort, make_tap};
 use crate::nft::{Change, Family, Verified};
-use crate::policy::{EgressPolicy, GuestRules, PublishedPort};
+use crate::policy::{EgressPolicy, GuestBounds, PublishedPort};
 use crate::state::{GuestRecord, Locked, NetworkRecord};
 use crate::{InterfaceName, MacAddress, names};
 
@@ -36,6 +36,8 @@ pub struct AttachGuest {
     pub egress: Option<EgressPolicy>,
     /// Ports of the host that lead to it; by default none.
     pub published: Vec<PublishedPort>,
+    /// What it may take of the host's tables, of what its network says; by default all of that.
+    pub bounds: Option<GuestBounds>,
 }
 
 /// The interface of a VM, as it was made.
@@ -108,6 +110,7 @@ impl Network {
             egress: guest.egress.clone(),
             // Written down once it has them: until then they may be another's.
             published: Vec::new(),
+            bounds: guest.bounds.map(|own| own.and(network.bounds)),
             owner: guest.owner.clone(),
         };
         let made = self.make(guest, &mut record, &network, &locked, &mut kernel);
@@ -207,15 +210,16 @@ impl Network {
         let rules = record.rules();
         let add =
             || rules.elements().into_iter().map(|(family, set, it)| Change::Add(family, set, it));
-        let mut changes: Vec<_> = add().collect();
+        let changes: Vec<_> = add().collect();
         let mut done = kernel.nftables.change(&table, &changes);
-        if let (Err(error), Some(policy)) = (&done, &rules.egress)
-            && error.is(libc::ENOENT)
-        {
-            // The first guest with this policy.
-            let chain = GuestRules::chain_of(policy);
-            changes = vec![Change::NewChain(Family::Inet, chain)];
-            changes.extend(add());
+        if done.as_ref().is_err_and(|error| error.is(libc::ENOENT)) {
+            // The first guest with this policy, or with these bounds: what there is of them stays.
+            for chain in rules.own_chains() {
+                let made = kernel.nftables.change(&table, &[Change::NewChain(Family::Inet, chain)]);
+                if made.is_err_and(|error| !error.is(libc::EEXIST)) {
+                    break;
+                }
+            }
             done = kernel.nftables.change(&table, &changes);
         }
         if let Err(error) = done {

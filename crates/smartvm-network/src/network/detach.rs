@@ -152,6 +152,11 @@ pub(super) fn withdraw_rules(
         }
         done => done?,
     }
+    if let Some(bounds) = rules.bounds {
+        // The first leads to the second.
+        let chains = bounds.chain_names().map(|chain| Change::DeleteChain(Family::Inet, chain));
+        unused(nftables.change(table, &chains))?;
+    }
     rules.egress.as_ref().map_or(Ok(()), |policy| delete_unused_chain(nftables, table, policy))
 }
 
@@ -162,7 +167,12 @@ pub(super) fn delete_unused_chain(
     policy: &EgressPolicy,
 ) -> Result<(), NetlinkError> {
     let chain = GuestRules::chain_name(policy);
-    match nftables.change(table, &[Change::DeleteChain(Family::Inet, chain)]) {
+    unused(nftables.change(table, &[Change::DeleteChain(Family::Inet, chain)]))
+}
+
+/// To be in use, or gone, is no error.
+fn unused(done: Result<(), NetlinkError>) -> Result<(), NetlinkError> {
+    match done {
         Err(error) if error.is(libc::EBUSY) => Ok(()),
         done => gone(done),
     }

@@ -30,6 +30,6 @@ pub use detach::DetachError;
 pub use handle::Network;
 pub use open_error::OpenNetworkError;
 pub use options::NetworkOptions;
-pub use report::{NetworkReport, PolicyReport, RefusedReport, RuleReport};
+pub use report::{BoundsReport, NetworkReport, PolicyReport, RefusedReport, RuleReport};
 pub use step::StepHook;
 pub use sweep::NetworkSweep;

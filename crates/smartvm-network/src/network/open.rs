@@ -258,6 +258,8 @@ fn compare(before: &NetworkRecord, options: &NetworkOptions) -> Result<(), OpenN
         "WireGuard"
     } else if before.mtu != wanted.mtu {
         "MTU"
+    } else if before.bounds != wanted.bounds {
+        "bounds of guests"
     } else {
         return Ok(());
     };

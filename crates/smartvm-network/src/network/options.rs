@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::step::StepHook;
-use crate::policy::{EgressPolicy, Isolation};
+use crate::policy::{EgressPolicy, GuestBounds, Isolation};
 use crate::state::NetworkRecord;
 use crate::wireguard::WireGuardWay;
 use crate::{InterfaceName, Subnet};
@@ -26,6 +26,8 @@ pub struct NetworkOptions {
     pub wireguard: Option<WireGuardWay>,
     /// The largest packet on bridge and TAPs, in bytes; by default the kernel's choice, 1500.
     pub mtu: Option<u32>,
+    /// What each guest may take of the host's tables; one of a guest's own can only be tighter.
+    pub bounds: GuestBounds,
     /// Where it is written down what exists; by default `/run/smartvm/net`, for the whole host.
     pub state_dir: PathBuf,
     /// Is told of each step; by default nobody.
@@ -47,6 +49,7 @@ impl NetworkOptions {
             only_out_of: record.only_out_of,
             wireguard: record.wireguard.map(WireGuardWay::Recorded),
             mtu: record.mtu,
+            bounds: record.bounds,
             state_dir: state_dir.to_owned(),
             on_step: StepHook::default(),
         }
@@ -65,6 +68,7 @@ impl NetworkOptions {
             only_out_of: only_out_of.or_else(|| self.only_out_of.clone()),
             wireguard,
             mtu: self.mtu,
+            bounds: self.bounds,
             bridge_is_ours,
         }
     }
@@ -80,6 +84,7 @@ impl Default for NetworkOptions {
             only_out_of: None,
             wireguard: None,
             mtu: None,
+            bounds: GuestBounds::default(),
             state_dir: Self::STATE_DIR.into(),
             on_step: StepHook::default(),
         }

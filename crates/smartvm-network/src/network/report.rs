@@ -10,7 +10,7 @@ use super::open_error::OpenNetworkError;
 use crate::InterfaceName;
 use crate::netlink::NetlinkError;
 use crate::nft::{Family, ForeignBlock, RuleCounter, Ruleset, Verified};
-use crate::policy::{EgressPolicy, GuestRules, groups};
+use crate::policy::{EgressPolicy, GuestBounds, GuestRules, groups};
 use crate::state::{GuestRecord, HostState, NetworkRecord, NetworkState, owner_lives};
 use crate::wireguard::WireGuardReport;
 
@@ -64,6 +64,21 @@ pub struct PolicyReport {
     pub own: Option<Vec<RuleReport>>,
     /// The network's.
     pub network: Vec<RuleReport>,
+    /// What the guest may take of the host's tables.
+    pub bounds: BoundsReport,
+}
+
+/// Bounds of a guest, and what was refused for them; guests with the same bounds share the counters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BoundsReport {
+    /// The bounds.
+    #[serde(flatten)]
+    pub bounds: GuestBounds,
+    /// Packets that would have begun a connection too soon.
+    pub refused_new: u64,
+    /// Packets that would have begun one too many.
+    pub refused_open: u64,
 }
 
 /// A rule of a policy, and what it has decided.
@@ -159,8 +174,24 @@ impl NetworkReport {
         Ok(PolicyReport {
             own: own.map(|policy| rule_reports(policy, &GuestRules::chain_name(policy), &counters)),
             network: rule_reports(&self.network.egress, "egress", &counters),
+            bounds: bounds_report(&self.network, guest, &counters),
         })
     }
+}
+
+fn bounds_report(
+    network: &NetworkRecord,
+    guest: &GuestRecord,
+    counters: &[RuleCounter],
+) -> BoundsReport {
+    let bounds = guest.bounds.unwrap_or(network.bounds);
+    let [new, open] =
+        guest.bounds.map_or_else(GuestBounds::network_chain_names, GuestBounds::chain_names);
+    let dropped = |chain: &str| {
+        let of_chain = counters.iter().filter(|it| it.chain == chain);
+        of_chain.map(|it| it.packets).sum()
+    };
+    BoundsReport { bounds, refused_new: dropped(&new), refused_open: dropped(&open) }
 }
 
 /// What of other programs stops guests of a network.

@@ -11,6 +11,11 @@ use crate::netlink::{AttributeWriter, Request};
 /// An attribute is below 64 KiB, and an element below 150 bytes.
 const ELEMENTS_AT_ONCE: usize = 400;
 
+/// More than a bridge can have links, each with one address.
+pub(super) const FILLED_BY_PACKETS_SIZE: u32 = 65_535;
+/// Longer than any burst takes to be allowed again.
+const RATES_END_AFTER_MS: u64 = 60_000;
+
 impl Family {
     pub(super) const fn number(self) -> u8 {
         match self {
@@ -140,11 +145,24 @@ fn new_rule(at: (Family, &str), chain: &str, rule: &Rule, first_set: u32) -> Req
 }
 
 fn new_set(at: (Family, &str), set: &Set, id: u32) -> Request {
-    let flags = if set.data == SetData::None { 0 } else { k::SET_MAP };
+    let flags = match set.data {
+        SetData::None => 0,
+        SetData::Verdict | SetData::Target => k::SET_MAP,
+        SetData::Rates => k::SET_FILLED_BY_PACKETS | k::SET_EXPIRES,
+        SetData::Connections => k::SET_FILLED_BY_PACKETS,
+    };
     let mut request = set_request(at, &set.name, flags, &set.key, id);
     let attributes = request.attributes();
     match set.data {
         SetData::None => {}
+        SetData::Rates | SetData::Connections => {
+            attributes.nested(k::SET_DESCRIPTION, |description| {
+                description.be32(k::DESCRIPTION_SIZE, FILLED_BY_PACKETS_SIZE);
+            });
+            if set.data == SetData::Rates {
+                attributes.be64(k::SET_TIMEOUT, RATES_END_AFTER_MS);
+            }
+        }
         SetData::Verdict => {
             attributes.be32(k::SET_DATA_TYPE, k::DATA_TYPE_VERDICT);
         }

@@ -3,7 +3,7 @@
 use super::anonymous_set::{self, AnonymousSet};
 use super::field::Field;
 use super::kernel as k;
-use super::ruleset::{Action, Family, Match, Rule};
+use super::ruleset::{Action, Bound, Family, Match, Rule};
 use crate::InterfaceName;
 use crate::netlink::AttributeWriter;
 use crate::policy::Cidr;
@@ -39,6 +39,7 @@ impl Match {
     fn reads_ipv4(&self) -> bool {
         match self {
             Self::Source { .. } | Self::Destination { .. } | Self::Flows(_) => true,
+            Self::Within { .. } => true,
             Self::InSet { fields, .. } => fields.iter().any(|field| field.is_ipv4()),
             _ => false,
         }
@@ -99,6 +100,9 @@ fn write_match(it: &Match, list: &mut AttributeWriter, next_set: &mut u32) {
         Match::Flows(_) => unreachable!("it is a set"),
         // `NF_CT_STATE_BIT` of established and of related.
         Match::Established => connection_has(list, k::CT_STATE, 2 | 4),
+        // Not `IPS_CONFIRMED`: that is said of it when its first packet has passed everything.
+        Match::Begins => connection_has_bits(list, k::CT_STATUS, 8, false),
+        Match::Within { set, bound } => write_bound(list, set, *bound),
         // `IPS_DST_NAT`.
         Match::DestinationChanged => connection_has(list, k::CT_STATUS, 0x20),
         Match::ToHost => {
@@ -235,11 +239,48 @@ fn address_in(list: &mut AttributeWriter, offset: u32, range: Cidr, not: bool) {
 }
 
 fn connection_has(list: &mut AttributeWriter, key: u32, bits: u32) {
+    connection_has_bits(list, key, bits, true);
+}
+
+fn connection_has_bits(list: &mut AttributeWriter, key: u32, bits: u32, any: bool) {
     expression(list, "ct", |data| {
         data.be32(k::CT_DREG, k::register(0)).be32(k::CT_KEY, key);
     });
     mask(list, bits.to_ne_bytes());
-    compare(list, &[0; 4], true);
+    compare(list, &[0; 4], any);
+}
+
+/// Counts a packet by its source, and goes on while that keeps the bound.
+fn write_bound(list: &mut AttributeWriter, set: &str, bound: Bound) {
+    Field::IpSource.load(0, list);
+    let operation = match bound {
+        Bound::Rate { .. } => k::DYNAMIC_UPDATE,
+        Bound::Connections(_) => k::DYNAMIC_ADD,
+    };
+    expression(list, "dynset", |data| {
+        data.text(k::DYNAMIC_SET, set)
+            .be32(k::DYNAMIC_OPERATION, operation)
+            .be32(k::DYNAMIC_SREG, k::register(0))
+            .nested(k::DYNAMIC_EXPRESSION, |expression| match bound {
+                Bound::Rate { per_second, burst } => {
+                    expression.text(k::EXPRESSION_NAME, "limit");
+                    expression.nested(k::EXPRESSION_DATA, |data| {
+                        // In packets, a second.
+                        data.be64(k::LIMIT_RATE, per_second.into())
+                            .be64(k::LIMIT_UNIT, 1)
+                            .be32(k::LIMIT_BURST, burst)
+                            .be32(k::LIMIT_TYPE, 0)
+                            .be32(k::LIMIT_FLAGS, 0);
+                    });
+                }
+                Bound::Connections(count) => {
+                    expression.text(k::EXPRESSION_NAME, "connlimit");
+                    expression.nested(k::EXPRESSION_DATA, |data| {
+                        data.be32(k::CONNECTIONS_COUNT, count);
+                    });
+                }
+            });
+    });
 }
 
 fn lookup(list: &mut AttributeWriter, map: &str, register: u32) {

@@ -52,13 +52,19 @@ pub(super) const SET_DATA_TYPE: u16 = 6;
 pub(super) const SET_DATA_LENGTH: u16 = 7;
 pub(super) const SET_ID: u16 = 10;
 pub(super) const SET_DESCRIPTION: u16 = 9;
+pub(super) const SET_TIMEOUT: u16 = 11;
 pub(super) const SET_EXPRESSION: u16 = 17;
+pub(super) const DESCRIPTION_SIZE: u16 = 1;
 pub(super) const DESCRIPTION_FIELDS: u16 = 2;
 pub(super) const FIELD_LENGTH: u16 = 1;
 pub(super) const SET_ANONYMOUS: u32 = 1;
 pub(super) const SET_CONSTANT: u32 = 2;
 pub(super) const SET_INTERVAL: u32 = 4;
 pub(super) const SET_MAP: u32 = 8;
+/// Its elements end after a time.
+pub(super) const SET_EXPIRES: u32 = 0x10;
+/// Packets fill it.
+pub(super) const SET_FILLED_BY_PACKETS: u32 = 0x20;
 /// A key of several fields, of which each may be a range.
 pub(super) const SET_CONCATENATION: u32 = 0x80;
 pub(super) const DATA_TYPE_VERDICT: u32 = 0xffff_ff00;
@@ -132,6 +138,22 @@ pub(super) const CT_DREG: u16 = 1;
 pub(super) const CT_KEY: u16 = 2;
 pub(super) const CT_STATE: u32 = 0;
 pub(super) const CT_STATUS: u32 = 2;
+
+pub(super) const DYNAMIC_SET: u16 = 1;
+pub(super) const DYNAMIC_OPERATION: u16 = 3;
+pub(super) const DYNAMIC_SREG: u16 = 4;
+pub(super) const DYNAMIC_EXPRESSION: u16 = 7;
+/// Makes an element if it is missing.
+pub(super) const DYNAMIC_ADD: u32 = 0;
+/// The same, and the time until it ends begins again.
+pub(super) const DYNAMIC_UPDATE: u32 = 1;
+
+pub(super) const LIMIT_RATE: u16 = 1;
+pub(super) const LIMIT_UNIT: u16 = 2;
+pub(super) const LIMIT_BURST: u16 = 3;
+pub(super) const LIMIT_TYPE: u16 = 4;
+pub(super) const LIMIT_FLAGS: u16 = 5;
+pub(super) const CONNECTIONS_COUNT: u16 = 1;
 
 pub(super) const NAT_TYPE: u16 = 1;
 pub(super) const NAT_FAMILY: u16 = 2;

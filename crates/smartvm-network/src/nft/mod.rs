@@ -23,7 +23,7 @@ pub use field::Field;
 pub use foreign::{ForeignBlock, ForeignProgram, GuestTraffic};
 pub use nftables::{Change, Nftables};
 pub use ruleset::{
-    Action, Base, Chain, ChainKind, Family, FlowRange, Hook, Match, Rule, Ruleset, Set, SetData,
-    Table,
+    Action, Base, Bound, Chain, ChainKind, Family, FlowRange, Hook, Match, Rule, Ruleset, Set,
+    SetData, Table,
 };
 pub use verify::{NotInForce, Verified};

@@ -58,6 +58,18 @@ pub enum SetData {
     Verdict,
     /// An address and a port.
     Target,
+    /// Nothing; packets fill it, each key with the rate of its own, and are forgotten after a minute.
+    Rates,
+    /// Nothing; packets fill it, each key with the connections of its own, and are forgotten with the last.
+    Connections,
+}
+
+impl SetData {
+    /// Whether packets fill the set, not we.
+    #[must_use]
+    pub const fn is_filled_by_packets(self) -> bool {
+        matches!(self, Self::Rates | Self::Connections)
+    }
 }
 
 /// A chain of rules.
@@ -148,12 +160,30 @@ pub enum Match {
     DestinationPorts(BTreeSet<u16>),
     /// It belongs to a connection that exists, or is an error about one.
     Established,
+    /// It begins a connection: it is the first packet of one that is allowed until now.
+    Begins,
+    /// Its sender, with this packet, keeps a bound. The packet is counted in a set that packets fill.
+    Within { set: String, bound: Bound },
     /// The destination of its connection was changed.
     DestinationChanged,
     /// Its destination is an address of the host.
     ToHost,
     /// A set has it.
     InSet { fields: Vec<Field>, set: String, not: bool },
+}
+
+/// What one sender may not exceed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// So many packets that are asked about in a second, and so many at once.
+    Rate {
+        /// In a second.
+        per_second: u32,
+        /// At once.
+        burst: u32,
+    },
+    /// So many connections at once.
+    Connections(u32),
 }
 
 /// Where packets go to, and by what where it is said.

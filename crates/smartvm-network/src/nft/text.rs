@@ -4,10 +4,11 @@ use std::fmt;
 
 use super::anonymous_set::AnonymousSet;
 use super::elements::{Element, ElementData};
+use super::encode::FILLED_BY_PACKETS_SIZE;
 use super::field::{fields_text, type_text};
 use super::ruleset::{
-    Action, Base, Chain, ChainKind, Family, FlowRange, Hook, Match, Rule, Ruleset, Set, SetData,
-    Table,
+    Action, Base, Bound, Chain, ChainKind, Family, FlowRange, Hook, Match, Rule, Ruleset, Set,
+    SetData, Table,
 };
 
 impl fmt::Display for Ruleset {
@@ -37,12 +38,18 @@ impl fmt::Display for Family {
 impl fmt::Display for Set {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, data) = match self.data {
-            SetData::None => ("set", ""),
+            SetData::None | SetData::Rates | SetData::Connections => ("set", ""),
             SetData::Verdict => ("map", " : verdict"),
             SetData::Target => ("map", " : ipv4_addr . inet_service"),
         };
         writeln!(f, "\t{kind} {} {{", self.name)?;
         writeln!(f, "\t\ttype {}{data}", type_text(&self.key))?;
+        if self.data.is_filled_by_packets() {
+            let rates = self.data == SetData::Rates;
+            let (flags, timeout) = if rates { (",timeout", "\t\ttimeout 1m\n") } else { ("", "") };
+            writeln!(f, "\t\tsize {FILLED_BY_PACKETS_SIZE}\n\t\tflags dynamic{flags}")?;
+            f.write_str(timeout)?;
+        }
         if !self.elements.is_empty() {
             let elements: Vec<_> = self.elements.iter().map(Element::to_string).collect();
             writeln!(f, "\t\telements = {{ {} }}", elements.join(", "))?;
@@ -129,6 +136,16 @@ impl fmt::Display for Match {
                 }
             }
             Self::Established => f.write_str("ct state established,related"),
+            Self::Begins => f.write_str("ct status ! confirmed"),
+            Self::Within { set, bound } => match bound {
+                Bound::Rate { per_second, burst } => write!(
+                    f,
+                    "update @{set} {{ ip saddr limit rate {per_second}/second burst {burst} packets }}"
+                ),
+                Bound::Connections(count) => {
+                    write!(f, "add @{set} {{ ip saddr ct count {count} }}")
+                }
+            },
             Self::DestinationChanged => f.write_str("ct status dnat"),
             Self::ToHost => f.write_str("fib daddr type local"),
             Self::InSet { fields, set, not } => {

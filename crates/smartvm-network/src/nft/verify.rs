@@ -109,7 +109,7 @@ fn verify_table(
         }
     }
     if how == Verified::Everything {
-        for set in &table.sets {
+        for set in table.sets.iter().filter(|set| !set.data.is_filled_by_packets()) {
             if keys(socket, table, &set.name)? != keys_of(set) {
                 return Err(differs(format!("what set {} holds", set.name)));
             }

@@ -5,8 +5,10 @@ use std::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
 
+use super::bound_rules;
 use super::egress_chain::egress_rules;
 use super::egress_policy::EgressPolicy;
+use super::guest_bounds::GuestBounds;
 use super::published_port::PublishedPort;
 use crate::nft::{Action, Chain, Element, Family, Field, Set, SetData};
 use crate::{InterfaceName, MacAddress};
@@ -27,6 +29,8 @@ pub struct GuestRules {
     pub egress: Option<EgressPolicy>,
     /// Which ports of the host lead to it.
     pub published: Vec<PublishedPort>,
+    /// What it may take of the host's tables, where that is not what its network says.
+    pub bounds: Option<GuestBounds>,
 }
 
 impl GuestRules {
@@ -38,6 +42,14 @@ impl GuestRules {
             base: None,
             rules: egress_rules(policy, &Action::Return),
         }
+    }
+
+    /// The chains that it needs besides its network's, each after those that it leads to.
+    #[must_use]
+    pub fn own_chains(&self) -> Vec<Chain> {
+        let policy = self.egress.as_ref().map(Self::chain_of);
+        let bounds = self.bounds.into_iter().flat_map(|it| it.chains_of().into_iter().rev());
+        policy.into_iter().chain(bounds).collect()
     }
 
     /// The name of the chain of a policy.
@@ -65,6 +77,10 @@ impl GuestRules {
     fn packet_elements(&self) -> Vec<(&'static str, Vec<Element>)> {
         let policy = self.egress.as_ref().map(Self::chain_name);
         let policies = policy.iter().map(|chain| Element::policy(self.address, chain)).collect();
+        let bounds = self.bounds.iter().map(|bounds| {
+            let [first, _] = bounds.chain_names();
+            Element::policy(self.address, &first)
+        });
         // Two ports of the host may lead to the same port of the guest.
         let mut open: Vec<_> =
             self.published.iter().map(|port| (port.protocol, port.guest_port)).collect();
@@ -86,6 +102,7 @@ impl GuestRules {
         vec![
             ("guests", vec![Element::address(self.address)]),
             ("policies", policies),
+            (bound_rules::OWN, bounds.collect()),
             ("open", open.collect()),
             ("published", published(false)),
             ("published_anywhere", published(true)),
@@ -104,6 +121,7 @@ impl GuestRules {
         vec![
             set("guests", &[Field::IpSource], SetData::None),
             set("policies", &[Field::IpSource], SetData::Verdict),
+            set(bound_rules::OWN, &[Field::IpSource], SetData::Verdict),
             set("open", &OPEN, SetData::None),
             set("published", &OPEN, SetData::Target),
             set("published_anywhere", &OPEN[1..], SetData::Target),

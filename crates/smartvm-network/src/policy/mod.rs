@@ -1,10 +1,12 @@
 //! What guests may do, as values: pure, and the same for the kernel, a model and a person.
 
+mod bound_rules;
 mod cidr;
 mod egress_chain;
 mod egress_policy;
 mod firewall_config;
 mod forwarding_rules;
+mod guest_bounds;
 mod guest_rules;
 mod isolation;
 mod network_rules;
@@ -17,6 +19,7 @@ pub use firewall_config::{
     EgressConfig, EgressRuleConfig, FirewallConfig, InvalidFirewallConfig, PortsConfig,
 };
 pub use forwarding_rules::ForwardingRules;
+pub use guest_bounds::GuestBounds;
 pub use guest_rules::GuestRules;
 pub use isolation::{HostService, Isolation};
 pub use network_rules::NetworkRules;

@@ -2,9 +2,11 @@
 
 use std::net::Ipv4Addr;
 
+use super::bound_rules;
 use super::cidr::Cidr;
 use super::egress_chain::egress_rules;
 use super::egress_policy::EgressPolicy;
+use super::guest_bounds::GuestBounds;
 use super::guest_rules::{GuestRules, OPEN};
 use super::isolation::Isolation;
 use crate::nft::{
@@ -50,6 +52,8 @@ pub struct NetworkRules {
     pub egress: EgressPolicy,
     /// The only link by which guests' packets may leave; none for any.
     pub only_out_of: Option<InterfaceName>,
+    /// What each of its guests may take of the host's tables.
+    pub bounds: GuestBounds,
 }
 
 impl NetworkRules {
@@ -211,9 +215,9 @@ impl NetworkRules {
             }),
             chain("egress", egress_rules(&self.egress, &Action::Accept)),
         ];
+        chains.extend(bound_rules::chains(self.bounds, bridge));
         let mut own: Vec<Chain> = Vec::new();
-        for policy in guests.iter().filter_map(|guest| guest.egress.as_ref()) {
-            let chain = GuestRules::chain_of(policy);
+        for chain in guests.iter().flat_map(GuestRules::own_chains) {
             if own.iter().all(|other| other.name != chain.name) {
                 own.push(chain);
             }
@@ -223,7 +227,7 @@ impl NetworkRules {
         Table {
             family: Family::Inet,
             name: names::table(bridge),
-            sets: GuestRules::packet_sets(guests),
+            sets: GuestRules::packet_sets(guests).into_iter().chain(bound_rules::sets()).collect(),
             chains,
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{EgressPolicy, GuestRules, PublishedPort};
+use crate::policy::{EgressPolicy, GuestBounds, GuestRules, PublishedPort};
 use crate::{InterfaceName, MacAddress};
 
 /// An interface of a VM, as it is written down before it is made.
@@ -30,6 +30,9 @@ pub struct GuestRecord {
     /// Which ports of the host lead to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<PublishedPort>,
+    /// What it may take of the host's tables, where that is not what its network says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<GuestBounds>,
     /// A file whose lock is held for as long as the owner lives.
     pub owner: PathBuf,
 }
@@ -44,6 +47,7 @@ impl GuestRecord {
             address: self.address,
             egress: self.egress.clone(),
             published: self.published.clone(),
+            bounds: self.bounds,
         }
     }
 }

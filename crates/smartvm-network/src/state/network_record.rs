@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{EgressPolicy, Isolation, NetworkRules};
+use crate::policy::{EgressPolicy, GuestBounds, Isolation, NetworkRules};
 use crate::wireguard::WireGuardRecord;
 use crate::{InterfaceName, Subnet, WireGuardEgress};
 
@@ -29,6 +29,9 @@ pub struct NetworkRecord {
     /// The largest packet on its links; none for the kernel's choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
+    /// What each guest may take of the host's tables.
+    #[serde(default)]
+    pub bounds: GuestBounds,
     /// Whether the bridge is ours to remove.
     pub bridge_is_ours: bool,
 }
@@ -49,6 +52,7 @@ impl NetworkRecord {
             isolation: self.isolation.clone(),
             egress: self.egress.clone(),
             only_out_of: self.only_out_of.clone(),
+            bounds: self.bounds,
         }
     }
 }

@@ -43,6 +43,7 @@ fn dropped_by(chains: Vec<Chain>) -> Option<(String, usize)> {
         link_out: None,
         established: false,
         destination_changed: false,
+        over_bounds: false,
         to_host: true,
         masqueraded: false,
     };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use smartvm_firecracker::api::{MacAddress, Mtu, NetworkInterface};
 use smartvm_network::InterfaceName;
-use smartvm_network::policy::{FirewallConfig, PublishedPort};
+use smartvm_network::policy::{FirewallConfig, GuestBounds, PublishedPort};
 
 use super::device_id;
 use super::invalid::Breaches;
@@ -39,6 +39,9 @@ pub struct NetworkInterfaceConfig {
     /// Ports of the host that lead to the guest, each `[ADDRESS:]HOST_PORT:GUEST_PORT[/tcp|udp]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub published_ports: Vec<String>,
+    /// What the guest may take of the host's tables, of what the manager says; absent, all of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<GuestBounds>,
     /// How fast the guest may receive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rx_rate_limiter: Option<RateLimiterConfig>,
@@ -62,6 +65,7 @@ impl NetworkInterfaceConfig {
                 let none = "must be absent beside hostDevName: the device is not ours";
                 breaches.require(self.ip_address.is_none(), format!("{place}.ipAddress"), none);
                 breaches.require(self.firewall.is_none(), format!("{place}.firewall"), none);
+                breaches.require(self.bounds.is_none(), format!("{place}.bounds"), none);
                 let ports = format!("{place}.publishedPorts");
                 breaches.require(self.published_ports.is_empty(), ports, none);
             }

@@ -59,6 +59,7 @@ impl Plan {
                 address: config.ip_address.as_ref().and_then(|address| address.parse().ok()),
                 egress: config.firewall.as_ref().and_then(|it| FirewallConfig::to_policy(it).ok()),
                 published: config.published_ports.iter().filter_map(|it| it.parse().ok()).collect(),
+                bounds: config.bounds,
             })
             .collect();
         let record =

@@ -45,6 +45,7 @@ impl ManagerNetwork {
             isolation: options.isolation.clone(),
             egress: self.egress.clone(),
             wireguard: self.wireguard.clone(),
+            bounds: options.guest_bounds,
             state_dir: options.network_state_dir.clone(),
             ..NetworkOptions::default()
         })?;

@@ -114,6 +114,7 @@ impl World {
             isolation: Isolation::default(),
             egress: EgressPolicy::default(),
             only_out_of: closed.then(|| name("svwg0")),
+            bounds: Default::default(),
         };
         let rules = rules.render(&[]);
         self.host.run(|| Nftables::open().unwrap().replace(&rules).unwrap());

@@ -36,6 +36,7 @@ fn set_rules(world: &World, closed: bool) {
         isolation: Isolation::default(),
         egress: EgressPolicy::default(),
         only_out_of: closed.then(|| "wgx0".parse().unwrap()),
+        bounds: Default::default(),
     };
     let rules = rules.render(&[]);
     world.host.run(|| Nftables::open().unwrap().replace(&rules).unwrap());

@@ -9,6 +9,7 @@ fn network() -> NetworkRules {
         isolation: Isolation::default(),
         egress: EgressPolicy::default(),
         only_out_of: None,
+        bounds: Default::default(),
     }
 }
 
@@ -19,6 +20,7 @@ fn guest(number: u8) -> GuestRules {
         address: Ipv4Addr::new(172, 30, 0, number),
         egress: None,
         published: Vec::new(),
+        bounds: None,
     }
 }
 

@@ -26,6 +26,7 @@ fn attach(state: &NetworkState, subnet: Subnet, number: usize) -> Result<Ipv4Add
         address,
         egress: None,
         published: Vec::new(),
+        bounds: None,
         owner: "/nothing".into(),
     };
     locked.write_guest(&guest).unwrap();
