@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use smartvm::FoundVm;
-use smartvm_firecracker::{ApiClient, capability};
+use smartvm_firecracker::{ApiClient, ApiError, capability, is_stopped};
 
 use crate::exit_code::Exit;
 use crate::failure::Failure;
@@ -76,6 +76,8 @@ pub(crate) fn perform(
     if changes_state(args) {
         printer.warning("the `smartvm run` that owns the VM is not told whether it is paused");
     }
+    let audit = settings.audit_log();
+    let asked = audit.asked(&args.vm, "api", Some(&format!("{method} {}", resource(&args.path))));
     let answer = run::runtime()?.block_on(async {
         let client = ApiClient::connect_to(&vm.socket_path(), vm.process_id())
             .await
@@ -84,14 +86,28 @@ pub(crate) fn perform(
             .with_deadline(DEADLINE)
             .request(method, &args.path, body.as_ref())
             .await
-            .map_err(|error| Failure::of(&error, error.code(), error.hint()))
-    })?;
-    match answer {
+            .map_err(|error| unanswered(&error, vm.process_id()))
+    });
+    asked.done(answer.as_ref().err().map(Failure::code));
+    audit.flush_blocking();
+    match answer? {
         Some(answer) if printer.wants_json() => printer.data(&answer.to_string())?,
         Some(answer) => printer.json(&answer)?,
         None => printer.status("done"),
     }
     Ok(Exit::Ok)
+}
+
+/// What went wrong with the request to the Firecracker with this process id.
+fn unanswered(error: &ApiError, pid: u32) -> Failure {
+    let failure = Failure::of(error, error.code(), error.hint());
+    if matches!(error, ApiError::TimedOut { .. }) && is_stopped(pid) {
+        failure.with_hint(format!(
+            "Firecracker, process {pid}, is stopped: let it go on with `kill -CONT {pid}`"
+        ))
+    } else {
+        failure
+    }
 }
 
 /// The method for the library; an error when it takes no body and one was given.
@@ -106,6 +122,11 @@ fn method(args: &ApiArgs) -> Result<capability::Method, Failure> {
         return Err(Failure::new("USAGE", format!("{method} takes no body")));
     }
     Ok(method)
+}
+
+/// What may be written down of a path: not what comes behind a question mark.
+fn resource(path: &str) -> &str {
+    path.split_once('?').map_or(path, |(resource, _)| resource)
 }
 
 /// Whether it pauses or resumes the guest behind its owner's back.

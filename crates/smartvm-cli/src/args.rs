@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::api::ApiArgs;
+use crate::audit::AuditArgs;
 use crate::completions::CompletionsArgs;
 use crate::exit_code::Exit;
 use crate::firecracker::FirecrackerArgs;
@@ -29,6 +30,7 @@ Environment:
                                                   as the flags
   SMARTVM_BASE_IMAGE_CACHE_DIR                    as --image-cache-dir
   SMARTVM_MAX_STORED_BASE_IMAGES, SMARTVM_BUCKET_URL, SMARTVM_RELEASE_URL   as the flags of `image pull`
+  SMARTVM_AUDIT                                   as --audit
   SMARTVM_AGENT                                   the guest init that `kernel import` packs
   NO_COLOR                                        no colours";
 
@@ -108,6 +110,16 @@ pub(crate) struct Global {
     /// Go on although this version of Firecracker has the known defect NAME; `*` is any
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) accept_defect: Vec<String>,
+    /// Whether it is written down for `smartvm audit` who asks what of which VM [default: on for root]
+    #[arg(
+        long,
+        global = true,
+        value_name = "on|off",
+        env = "SMARTVM_AUDIT",
+        hide_env_values = true,
+        hide_possible_values = true
+    )]
+    pub(crate) audit: Option<Switch>,
     /// Print data as JSON on stdout, and an error as JSON on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -119,6 +131,13 @@ pub(crate) struct Global {
     pub(crate) verbose: u8,
 }
 
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -127,6 +146,7 @@ pub(crate) enum Verb {
     #[command(after_help = crate::doctor::AFTER_HELP)]
     Doctor,
     Api(ApiArgs),
+    Audit(AuditArgs),
     Firecracker(FirecrackerArgs),
     Image(ImageArgs),
     Kernel(KernelArgs),

@@ -20,6 +20,7 @@ use std::fmt;
 use std::io;
 
 use anstyle::{AnsiColor, Style};
+use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::exit_code::Exit;
@@ -59,6 +60,13 @@ impl Failure {
         let mut failure = Self { hint, ..Self::new(code, error.to_string()) };
         if Exit::is_about_a_named_file(code) && is_absence(error) {
             failure.exit = Exit::NotFound;
+        }
+        if failure.hint.is_none() && lacks_descriptors(error) {
+            failure.hint = Some(
+                "too many files are open: raise the limit of this process (`ulimit -n`, LimitNOFILE= \
+                 of a service), or the system's (`sysctl fs.file-max`)"
+                    .to_owned(),
+            );
         }
         match error.source() {
             Some(source) => failure.caused_by(source),
@@ -114,6 +122,11 @@ impl Failure {
         self
     }
 
+    /// The stable code.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
     /// What the command ends with.
     pub(crate) fn exit(&self) -> Exit {
         self.exit
@@ -145,6 +158,15 @@ fn is_absence(error: &(dyn Error + 'static)) -> bool {
     let mut chain = std::iter::successors(Some(error), |&error| error.source());
     chain.any(|error| {
         error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::NotFound)
+    })
+}
+
+/// Whether something in the chain says that no more files can be open.
+fn lacks_descriptors(error: &(dyn Error + 'static)) -> bool {
+    let mut chain = std::iter::successors(Some(error), |&error| error.source());
+    chain.any(|error| {
+        let error = error.downcast_ref::<io::Error>().and_then(Errno::from_io_error);
+        matches!(error, Some(Errno::MFILE | Errno::NFILE))
     })
 }
 
@@ -185,6 +207,16 @@ mod tests {
         assert_eq!(Failure::of(&error, "START_FAILED", None).exit(), Exit::Failed);
         let error = StartError(io::ErrorKind::PermissionDenied.into());
         assert_eq!(Failure::of(&error, "KERNEL_UNREADABLE", None).exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn a_lack_of_descriptors_has_one_hint_whatever_was_opened() {
+        for errno in [Errno::MFILE, Errno::NFILE] {
+            let failure = Failure::of(&StartError(errno.into()), "KERNEL_UNREADABLE", None);
+            assert!(plain(&failure).contains("hint: too many files are open"), "{failure}");
+        }
+        let failure = Failure::of(&StartError(Errno::ACCESS.into()), "KERNEL_UNREADABLE", None);
+        assert!(!plain(&failure).contains("hint"), "{failure}");
     }
 
     #[test]

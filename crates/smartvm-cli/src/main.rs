@@ -6,6 +6,7 @@
 
 mod api;
 mod args;
+mod audit;
 mod command;
 mod completions;
 mod doctor;

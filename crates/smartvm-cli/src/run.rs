@@ -74,6 +74,8 @@ pub(crate) fn attend<Describe>(
 where
     Describe: FnOnce(&SmartVm) -> Result<MicroVm, SmartVmError>,
 {
+    // Without it there are fewer, and what needs one more says so.
+    let _ = smartvm_firecracker::raise_open_files();
     let file = report_path.map(ReportFile::create).transpose()?;
     let mut report = RunReport::new();
     let runtime = runtime()?;

@@ -11,6 +11,7 @@
 //! | `SMARTVM_MAX_STORED_BASE_IMAGES` | how many are kept | `image pull --max-stored-images` |
 //! | `SMARTVM_BUCKET_URL` | where they come from without a manifest | `image pull --bucket-url` |
 //! | `SMARTVM_RELEASE_URL` | where Firecracker comes from | `firecracker install --release-url` |
+//! | `SMARTVM_AUDIT` | whether it is written down who asks for what | `--audit` |
 //! | `SMARTVM_AGENT` | which guest init `kernel import` packs | `kernel import --init` |
 //! | `XDG_DATA_HOME`, `HOME` | the default data directory of a user who is not root | |
 //! | `PATH` | where to look for `firecracker` | |
@@ -22,11 +23,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use smartvm::SmartVmOptions;
+use smartvm::audit::AuditLog;
 use smartvm_firecracker::FirecrackerBinary;
 use smartvm_images::{HostTools, KernelStore};
 use smartvm_network::WireGuardOptions;
 
-use crate::args::Global;
+use crate::args::{Global, Switch};
 use crate::failure::Failure;
 use crate::net::NetworkFlags;
 
@@ -51,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) firecracker: Option<PathBuf>,
     /// The defects of Firecracker that are accepted.
     pub(crate) accepted_defects: Vec<String>,
+    /// Whether it is written down who asks what of which VM, when that was said.
+    pub(crate) audit: Option<bool>,
     /// `PATH`.
     pub(crate) path_var: Option<OsString>,
     /// `SMARTVM_AGENT`.
@@ -81,6 +85,7 @@ impl Settings {
             wireguard: None,
             firecracker: global.firecracker.as_deref().map(absolute).transpose()?,
             accepted_defects: global.accept_defect.clone(),
+            audit: global.audit.map(|audit| audit == Switch::On),
             path_var: variable("PATH"),
             agent: variable("SMARTVM_AGENT").map(PathBuf::from),
         })
@@ -103,6 +108,7 @@ impl Settings {
             base_image_cache_dir: self.image_cache_dir.clone(),
             chroot_base_dir: self.jail_dir.clone(),
             accepted_defects: self.accepted_defects.clone(),
+            audit: self.audit,
             ..SmartVmOptions::default()
         }
     }
@@ -112,6 +118,11 @@ impl Settings {
         let explicit = self.firecracker.as_deref();
         FirecrackerBinary::find(explicit, &self.data_dir, self.path_var.as_deref())
             .map_err(|error| Failure::of(&error, error.code(), error.hint()))
+    }
+
+    /// Where it is written down who asks what of which VM.
+    pub(crate) fn audit_log(&self) -> AuditLog {
+        AuditLog::of(&self.options())
     }
 
     /// Where images of root file systems are that have a name and no path.

@@ -42,7 +42,7 @@ pub use metrics::{
 };
 pub use process::{
     FirecrackerProcess, LaunchError, LaunchSpec, ProcessExit, ProcessIdentity, ReadyError,
-    StopStep, TERM_THEN_KILL, Termination,
+    StopStep, TERM_THEN_KILL, Termination, is_stopped, raise_open_files,
 };
 /// What [`FirecrackerProcess::signal`] sends.
 pub use rustix::process::Signal;

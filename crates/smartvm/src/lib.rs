@@ -7,6 +7,7 @@
 //! Errors carry a stable code ([`SmartVmError::code`]), their source, and a hint where a person can
 //! act.
 
+pub mod audit;
 mod config;
 pub mod control;
 pub mod doctor;
@@ -34,8 +35,8 @@ pub use home::{ClaimError, FindVmError, FoundVm, RuntimeDirError, SweepReport, U
 pub use image_use::UseImageError;
 pub use jail::{
     AppliedLimits, CgroupConfig, CgroupError, ChrootBaseError, Confinement, IoLimit, JailConfig,
-    JailMode, JailerVersionError, MakeJailError, NotJailed, PlanJailError, ResourceLimitsConfig,
-    UidRange, UidRangeError,
+    JailMode, JailerVersionError, MakeJailError, NoRoomForJail, NotJailed, PlanJailError,
+    ResourceLimitsConfig, TooFewOpenFiles, UidRange, UidRangeError,
 };
 pub use lifecycle::{Call, InvalidState, LiveCall, VmState};
 pub use manager::{CleanupFailed, SmartVm};
@@ -45,7 +46,7 @@ pub use micro_vm::{
 };
 pub use options::SmartVmOptions;
 pub use preflight::{
-    DriveUnusable, KernelUnusable, MemoryExceedsHost, PreflightError, TapUnusable,
+    DriveUnusable, KernelUnusable, MemoryExceedsHost, PreflightError, TapUnusable, TooFewThreads,
     VsockPathUnusable,
 };
 pub use smart_vm_error::SmartVmError;

@@ -105,6 +105,9 @@ pub struct SmartVmOptions {
     /// The known defects of a Firecracker version that are accepted, such as `CVE-2026-5747`; `*` is
     /// all of them. What another defect bites is refused with `FIRECRACKER_KNOWN_BAD`. Default: none.
     pub accepted_defects: Vec<String>,
+    /// Whether it is written down for good who asks what of which VM: see [`audit`](crate::audit).
+    /// Default: when this process is root's.
+    pub audit: Option<bool>,
 }
 
 impl SmartVmOptions {
@@ -171,6 +174,7 @@ impl Default for SmartVmOptions {
             chroot_base_dir: None,
             jailer_binary_path: None,
             accepted_defects: Vec::new(),
+            audit: None,
             bridge_name: InterfaceName::default_bridge(),
             subnet: Subnet::default(),
             firewall: None,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use smartvm_firecracker::capability::KnownBadError;
 use smartvm_firecracker::{
     ApiError, FlushMetricsError, LaunchError, OpenBinaryError, OpenBoundedFileError,
-    ProbeVersionError, ProcessExit, ReadyError,
+    ProbeVersionError, ProcessExit, ReadyError, is_stopped,
 };
 use smartvm_images::base_image::BaseImageError;
 use smartvm_images::{
@@ -172,6 +172,16 @@ pub enum SmartVmError {
         /// What came back.
         source: ApiError,
     },
+    /// Firecracker did not answer a call, as its process stands still.
+    #[error("cannot {call}: its Firecracker, process {pid}, is stopped")]
+    Stopped {
+        /// What was being done.
+        call: &'static str,
+        /// The process.
+        pid: u32,
+        /// What came of the call.
+        source: Box<ApiError>,
+    },
     /// Firecracker died during a call.
     #[error("cannot {during}: Firecracker {exit}")]
     Exited {
@@ -244,6 +254,15 @@ impl From<OpenNetworkError> for SmartVmError {
 }
 
 impl SmartVmError {
+    /// An API call that failed, of the Firecracker with this process id.
+    pub(crate) fn of_api(call: &'static str, source: ApiError, pid: Option<u32>) -> Self {
+        let is_late = matches!(source, ApiError::TimedOut { .. });
+        match pid.filter(|pid| is_late && is_stopped(*pid)) {
+            Some(pid) => Self::Stopped { call, pid, source: Box::new(source) },
+            None => Self::Api { call, source },
+        }
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -280,6 +299,7 @@ impl SmartVmError {
             Self::DeviceExists { .. } => "DEVICE_EXISTS",
             Self::NoClient { .. } => "NO_CLIENT",
             Self::Api { source, .. } => source.code(),
+            Self::Stopped { source, .. } => source.code(),
             Self::Exited { .. } => "VMM_EXITED",
             Self::Interrupted { .. } => "INTERRUPTED",
             Self::Gone { .. } => "VM_GONE",
@@ -316,6 +336,9 @@ impl SmartVmError {
             Self::Ready(error) => error.hint(),
             Self::Drive(error) => error.hint(),
             Self::Api { source, .. } => source.hint(),
+            Self::Stopped { pid, .. } => Some(format!(
+                "find out what stopped it, as a debugger does, and let it go on: `kill -CONT {pid}`"
+            )),
             Self::TooOld(_) => Some(
                 "name a newer Firecracker with firecrackerBinaryPath, or leave the sections out"
                     .to_owned(),

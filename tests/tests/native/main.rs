@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod api_verb;
+mod audit;
 mod bad_input;
 mod command;
 mod conformance;
@@ -21,6 +22,7 @@ mod live_changes;
 mod managed_network;
 mod manager;
 mod output_files;
+mod process_limits;
 mod recovery;
 mod root_file_systems;
 mod snapshots;

@@ -16,6 +16,20 @@ pub(super) fn perform(
     settings: &Settings,
     printer: Printer,
 ) -> Result<(), Failure> {
+    let audit = settings.audit_log();
+    let asked = audit.asked(vm, "set-firewall", None);
+    let changed = change(vm, file, settings, printer);
+    asked.done(changed.as_ref().err().map(Failure::code));
+    audit.flush_blocking();
+    changed
+}
+
+fn change(
+    vm: &str,
+    file: Option<&Path>,
+    settings: &Settings,
+    printer: Printer,
+) -> Result<(), Failure> {
     let policy = file.map(read).transpose()?;
     let reports = reports(settings)?;
     let mut cut = 0;

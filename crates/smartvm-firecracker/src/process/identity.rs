@@ -106,6 +106,12 @@ impl ProcessIdentity {
     }
 }
 
+/// Whether the process with this id stands still, by a signal or a debugger, until it is let go on.
+#[must_use]
+pub fn is_stopped(pid: u32) -> bool {
+    Stat::read(pid).is_ok_and(|stat| matches!(stat.state, 'T' | 't'))
+}
+
 /// What `/proc/<pid>/stat` tells of a process.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {

@@ -5,6 +5,7 @@
 //! * `supervise` is the one task a process has: it moves its output and publishes its end,
 //! * `socket_watch` and `ready` tell when the API answers,
 //! * `terminate` ends it step by step, `identity` finds it again from another process,
+//! * `open_files` is a limit that children do not share,
 //! * `exit` and `exit_meaning` say how it ended.
 
 mod child;
@@ -13,6 +14,7 @@ mod exit_meaning;
 mod handle;
 mod identity;
 mod launch;
+mod open_files;
 mod readable_fd;
 mod ready;
 mod socket_watch;
@@ -23,8 +25,9 @@ mod terminate;
 pub(crate) use child::wait_readable;
 pub use exit::ProcessExit;
 pub use handle::FirecrackerProcess;
-pub use identity::ProcessIdentity;
+pub use identity::{ProcessIdentity, is_stopped};
 pub use launch::{LaunchError, LaunchSpec};
+pub use open_files::raise_open_files;
 pub use ready::ReadyError;
 pub(crate) use spawn::{SpawnRequest, spawn};
 pub use terminate::{StopStep, TERM_THEN_KILL, Termination};

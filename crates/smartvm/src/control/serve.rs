@@ -9,6 +9,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::request::{Answer, ControlCall, MAX_LINE, Refusal};
+use crate::audit::Asker;
 use crate::micro_vm::MicroVm;
 use crate::smart_vm_error::SmartVmError;
 
@@ -17,8 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves the requests of one connection until it is closed or breaks a rule.
 pub(super) async fn serve(vm: MicroVm, stream: UnixStream) {
-    match stream.peer_cred() {
-        Ok(peer) if peer.uid() == 0 || peer.uid() == geteuid().as_raw() => {}
+    let vm = match stream.peer_cred() {
+        Ok(peer) if peer.uid() == 0 || peer.uid() == geteuid().as_raw() => {
+            vm.on_behalf_of(Asker::peer(peer.uid(), peer.pid()))
+        }
         Ok(peer) => {
             tracing::warn!(vm = %vm.id(), uid = peer.uid(), "a stranger asked to control the VM");
             return;
@@ -27,7 +30,7 @@ pub(super) async fn serve(vm: MicroVm, stream: UnixStream) {
             tracing::warn!(vm = %vm.id(), %error, "nobody knows who asks to control the VM");
             return;
         }
-    }
+    };
     let (reading, mut writing) = stream.into_split();
     let mut reading = BufReader::new(reading);
     let mut line = Vec::new();

@@ -121,13 +121,12 @@ impl VmDir {
         link.make()
     }
 
-    /// Removes the directory, the links to it and the jail.
-    pub(crate) fn remove(mut self) -> io::Result<()> {
-        self.remove_whole()
-    }
-
-    fn remove_whole(&mut self) -> io::Result<()> {
-        self.removed = true;
+    /// Removes the directory, the links to it and the jail. After a failure it can be tried again: what
+    /// is gone already is no error.
+    pub(crate) fn remove(&mut self) -> io::Result<()> {
+        if self.removed {
+            return Ok(());
+        }
         let unlinked = self.record.links.iter().try_for_each(Link::remove);
         self.record.interfaces.iter().try_for_each(InterfaceRecord::remove)?;
         // The directory goes last: it holds the record of the rest.
@@ -135,6 +134,7 @@ impl VmDir {
             jail.remove()?;
         }
         self.home.remove(&self.path)?;
+        self.removed = true;
         unlinked
     }
 }
@@ -142,7 +142,7 @@ impl VmDir {
 impl Drop for VmDir {
     fn drop(&mut self) {
         if !self.removed
-            && let Err(error) = self.remove_whole()
+            && let Err(error) = self.remove()
         {
             tracing::warn!(%error, "a VM's directory was left behind; the next sweep removes it");
         }

@@ -4,7 +4,7 @@
 //!   `plan` what comes of both on this host,
 //! * `uid_range` and `lease` find a user that nobody else is,
 //! * `chroot` is the directory, `files` what is put into it, `lent` the files given for a time,
-//! * `cgroup` limits it,
+//! * `cgroup` limits it, as `open_files` does, and `room` is what it needs itself,
 //! * `record` is what removes all of it again, by whichever process.
 
 mod cgroup;
@@ -14,8 +14,10 @@ mod files;
 mod lease;
 mod lent;
 mod mode;
+mod open_files;
 mod plan;
 mod record;
+mod room;
 mod uid_range;
 mod versions;
 
@@ -26,9 +28,11 @@ pub(crate) use chroot::{ChrootBase, forbidding_option};
 pub use config::{CgroupConfig, IoLimit, JailConfig, ResourceLimitsConfig};
 pub(crate) use files::JailFiles;
 pub use mode::{Confinement, JailMode, NotJailed};
+pub use open_files::TooFewOpenFiles;
 pub(crate) use plan::JailPlan;
 pub use plan::PlanJailError;
 pub use record::MakeJailError;
 pub(crate) use record::{Jail, JailRecord};
+pub use room::NoRoomForJail;
 pub use uid_range::{UidRange, UidRangeError};
 pub use versions::JailerVersionError;

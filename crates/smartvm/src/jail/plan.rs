@@ -9,6 +9,7 @@ use super::cgroup::{WantedLimits, default_limits};
 use super::chroot::{ChrootBase, ChrootBaseError};
 use super::config::JailConfig;
 use super::mode::{JailMode, NotJailed};
+use super::open_files::{TooFewOpenFiles, open_files};
 use super::uid_range::{UidRange, UidRangeError};
 use crate::config::VmConfig;
 use crate::options::SmartVmOptions;
@@ -23,6 +24,10 @@ pub(crate) struct JailPlan {
     pub(super) limits: WantedLimits,
     /// The name of Firecracker's program, which the jailer makes a directory of.
     pub(super) program: PathBuf,
+    /// Its size in bytes; the jailer copies it.
+    pub(super) program_size: u64,
+    /// How many files Firecracker may have open, if not as many as the jailer allows.
+    pub(super) open_files: Option<u64>,
 }
 
 /// A VM that cannot be jailed as was asked.
@@ -50,6 +55,9 @@ pub enum PlanJailError {
     /// The range of users is not VMs' alone.
     #[error(transparent)]
     Uids(#[from] UidRangeError),
+    /// It could not have enough files open.
+    #[error(transparent)]
+    OpenFiles(#[from] TooFewOpenFiles),
 }
 
 impl JailPlan {
@@ -77,6 +85,9 @@ impl JailPlan {
             config: config.clone(),
             limits: WantedLimits { asked: config.cgroup.clone(), defaults },
             program: firecracker.path().file_name().unwrap_or_default().into(),
+            // A program that cannot be looked at cannot be started, which says more.
+            program_size: fs_err::metadata(firecracker.path()).map_or(0, |found| found.len()),
+            open_files: open_files(config.resource_limits.no_file)?,
         }))
     }
 
@@ -122,6 +133,7 @@ impl PlanJailError {
             Self::Jailer(source) => source.code(),
             Self::Base(source) => source.code(),
             Self::Uids(_) => "UID_RANGE_TAKEN",
+            Self::OpenFiles(_) => "OPEN_FILES_LIMIT",
         }
     }
 
@@ -143,6 +155,7 @@ impl PlanJailError {
             Self::Jailer(source) => source.hint(),
             Self::Base(source) => source.hint(),
             Self::Uids(source) => source.hint(),
+            Self::OpenFiles(source) => Some(source.hint()),
         }
     }
 }

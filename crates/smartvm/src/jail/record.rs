@@ -13,6 +13,7 @@ use super::files::JailFiles;
 use super::lease::{LEASES, Leases};
 use super::mode::Confinement;
 use super::plan::JailPlan;
+use super::room::{NoRoomForJail, check_room};
 use crate::home::{UnsafeDirectory, ensure_private_dir};
 
 /// How much of a VM's id is in the name of its jail. The socket in it must have a path of 107 bytes
@@ -73,6 +74,9 @@ pub enum MakeJailError {
         /// Where.
         path: PathBuf,
     },
+    /// It does not fit there.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoomForJail),
     /// The limits cannot be set.
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
@@ -95,6 +99,7 @@ impl Jail {
         note: impl FnOnce(&JailRecord) -> io::Result<()>,
     ) -> Result<Self, MakeJailError> {
         let failed = |source| MakeJailError::Io { base: plan.base.path().to_owned(), source };
+        check_room(plan.base.path(), plan.program_size).map_err(failed)??;
         let leases = Path::new(LEASES);
         ensure_private_dir(leases).map_err(MakeJailError::Leases)?;
         let leases = Leases::lock(leases).map_err(failed)?;
@@ -140,7 +145,7 @@ impl Jail {
             gid: self.record.gid,
             chroot_base: self.plan.base.path().to_owned(),
             netns: self.plan.config.netns.clone(),
-            limits: ResourceLimits { fsize: limits.fsize, no_file: limits.no_file },
+            limits: ResourceLimits { fsize: limits.fsize, no_file: self.plan.open_files },
             cgroup: self.cgroup.as_ref().map(|cgroup| cgroup.dir().to_owned()),
             binds: self.files.take_binds(),
         }
@@ -211,6 +216,7 @@ impl MakeJailError {
             Self::UidInUse { .. } => "UID_IN_USE",
             Self::Leases(_) => "UNSAFE_DIRECTORY",
             Self::Planted { .. } => "JAIL_DIR_UNUSABLE",
+            Self::NoRoom(_) => "JAIL_NO_SPACE",
             Self::Cgroup(source) => source.code(),
             Self::Io { .. } => "JAIL_FAILED",
         }
@@ -228,6 +234,7 @@ impl MakeJailError {
             Self::Planted { path } => {
                 Some(format!("see what {} is, and remove it", path.display()))
             }
+            Self::NoRoom(source) => Some(source.hint()),
             Self::Cgroup(source) => source.hint(),
             Self::Io { .. } => None,
         }

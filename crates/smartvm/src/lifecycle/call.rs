@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// A call on a VM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Call {
     /// Make everything and boot.
     Start,
@@ -20,11 +23,13 @@ pub enum Call {
     /// End at once if need be, and remove every file.
     Cleanup,
     /// Change something about a guest that was started.
+    #[serde(untagged)]
     Live(LiveCall),
 }
 
 /// A call that changes a started VM and leaves its state as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum LiveCall {
     /// Give a drive another file or other limits.
@@ -64,6 +69,15 @@ pub enum LiveCall {
 }
 
 impl Call {
+    /// Its name where it is written down for good, such as `start` or `set-firewall`.
+    #[must_use]
+    pub fn name(self) -> String {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(name)) => name,
+            other => unreachable!("a call is written as its name, not as {other:?}"),
+        }
+    }
+
     /// Every call but the live ones.
     pub const ALL: [Self; 7] = [
         Self::Start,

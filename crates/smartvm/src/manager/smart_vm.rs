@@ -7,6 +7,7 @@ use std::sync::Arc;
 use smartvm_network::Network;
 
 use super::registry::Registry;
+use crate::audit::AuditLog;
 use crate::config::VmConfig;
 use crate::home::{RuntimeDir, RuntimeDirError, SweepReport, ensure_private_dir};
 use crate::jail::{ChrootBase, JailPlan};
@@ -41,6 +42,7 @@ pub struct SmartVm {
     home: RuntimeDir,
     network: Arc<ManagerNetwork>,
     registry: Arc<Registry>,
+    audit: AuditLog,
 }
 
 impl SmartVm {
@@ -55,7 +57,9 @@ impl SmartVm {
         let network = Arc::new(ManagerNetwork::new(&options)?);
         ensure_private_dir(&options.data_dir)?;
         let home = RuntimeDir::open(&options.runtime_dir)?;
+        let audit = AuditLog::of(&options);
         let smartvm = Self {
+            audit,
             options: Arc::new(options),
             home,
             network,
@@ -139,6 +143,7 @@ impl SmartVm {
                 home: self.home.clone(),
                 network: Arc::clone(&self.network),
                 registry: Arc::downgrade(&self.registry),
+                audit: self.audit.clone(),
                 restore,
             })
         })
@@ -240,6 +245,7 @@ impl SmartVm {
         let network = Arc::clone(&self.network);
         // The kernel takes a moment for a bridge. Only a panic could make it fail.
         let _ = tokio::task::spawn_blocking(move || network.close()).await;
+        self.audit.flush().await;
         cleaned
     }
 }

@@ -36,6 +36,14 @@ pub(super) struct Attempt {
 /// What awaits the private copies.
 pub(super) type Staging = Option<JoinHandle<Result<(), SmartVmError>>>;
 
+/// What an undone start left.
+#[derive(Debug)]
+pub(super) struct Left {
+    /// The directory, whose removal can be tried again.
+    pub(super) dir: Option<VmDir>,
+    pub(super) error: io::Error,
+}
+
 impl Attempt {
     /// The directory and the process, which have been made, and the copies that may be under way.
     pub(super) fn made(&mut self) -> (&mut VmDir, &FirecrackerProcess, &mut Staging) {
@@ -45,9 +53,8 @@ impl Attempt {
         (dir, process, &mut self.staging)
     }
 
-    /// Removes everything, in reverse order. What cannot be removed is reported, and the next sweep
-    /// removes it.
-    pub(super) async fn undo(self) -> io::Result<()> {
+    /// Removes everything, in reverse order. What cannot be removed is given back.
+    pub(super) async fn undo(self) -> Result<(), Left> {
         if let Some(process) = self.process {
             process.terminate(KILL_NOW).await;
         }
@@ -65,7 +72,10 @@ impl Attempt {
             None => None,
         };
         match self.dir.or(claimed) {
-            Some(dir) => dir.remove(),
+            Some(mut dir) => match dir.remove() {
+                Ok(()) => Ok(()),
+                Err(error) => Err(Left { dir: Some(dir), error }),
+            },
             None => Ok(()),
         }
     }

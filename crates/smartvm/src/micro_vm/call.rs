@@ -28,6 +28,6 @@ pub(super) async fn call<T>(
     // The connection broke: the process is dying as a rule, and then its exit says more.
     match tokio::time::timeout(Duration::from_secs(1), process.exited()).await {
         Ok(exit) => Err(SmartVmError::Exited { during, exit }),
-        Err(_) => Err(SmartVmError::Api { call: during, source: failed }),
+        Err(_) => Err(SmartVmError::of_api(during, failed, Some(process.identity().pid))),
     }
 }

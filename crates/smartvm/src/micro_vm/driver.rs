@@ -1,8 +1,5 @@
 //! The task that owns a VM's process and files.
 
-use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,10 +8,11 @@ use smartvm_firecracker::{ApiClient, ConsoleRecording, FirecrackerProcess, Proce
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Left};
 use super::call::call;
 use super::device_files::DeviceFiles;
 use super::handle::{Published, Running, VmSetup};
+use super::inbox::{Inbox, Outcome, memory_lost};
 use super::report::{EndCause, StartReport, StopReport, VmEnd};
 use super::request::{Reply, Request};
 use super::save::{Capture, Subject};
@@ -29,17 +27,18 @@ use crate::snapshot::{CreateSnapshot, Snapshot, SnapshotError, UffdError, UffdHa
 /// How long the recording of the console may take after the guest's end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How long a stop waits for a snapshot that is being made, and that would be lost otherwise.
+const SAVE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Owns one VM. Everything that changes the host for this VM happens in its task.
 pub(super) struct Driver {
     setup: Arc<VmSetup>,
-    requests: mpsc::Receiver<Request>,
-    /// Requests that came while another was carried out, and that its outcome decides on.
-    deferred: VecDeque<Request>,
+    inbox: Inbox,
     state: watch::Sender<VmState>,
     end: watch::Sender<Option<VmEnd>>,
     running: Arc<Mutex<Running>>,
     live: Option<Live>,
-    /// The directory of a VM that has ended, until its cleanup.
+    /// The directory of a VM that has ended, until all of it is removed.
     left: Option<VmDir>,
 }
 
@@ -56,16 +55,6 @@ struct Live {
     counted_from: Option<Uuid>,
 }
 
-/// What ended a wait in which urgent requests are still heard.
-enum Outcome<T> {
-    Done(T),
-    /// A kill or a cleanup came, or (`None`) the last handle went.
-    Interrupted(Option<Request>),
-    /// Nobody gives the guest its memory any more: what was asked of Firecracker may wait for that, and
-    /// the guest is at its end.
-    MemoryLost(UffdError),
-}
-
 impl Driver {
     pub(super) fn new(setup: Arc<VmSetup>, requests: mpsc::Receiver<Request>) -> (Self, Published) {
         let (state, watch_state) = watch::channel(VmState::Created);
@@ -73,9 +62,8 @@ impl Driver {
         let running = Arc::new(Mutex::new(Running::default()));
         let published =
             Published { state: watch_state, end: watch_end, running: Arc::clone(&running) };
-        let deferred = VecDeque::new();
-        let driver =
-            Self { setup, requests, deferred, state, end, running, live: None, left: None };
+        let inbox = Inbox::new(requests);
+        let driver = Self { setup, inbox, state, end, running, live: None, left: None };
         (driver, published)
     }
 
@@ -92,12 +80,12 @@ impl Driver {
 
     /// The next request; meanwhile the end of the process is noticed.
     async fn next_request(&mut self) -> Option<Request> {
-        if let Some(request) = self.deferred.pop_front() {
+        if let Some(request) = self.inbox.deferred() {
             return Some(request);
         }
         loop {
             let Some(live) = &mut self.live else {
-                return self.requests.recv().await;
+                return self.inbox.next().await;
             };
             let Live { process, uffd, .. } = live;
             tokio::select! {
@@ -109,7 +97,7 @@ impl Driver {
                     self.ended(cause, Some(exit)).await;
                 }
                 failed = memory_lost(uffd) => self.memory_lost(&failed).await,
-                request = self.requests.recv() => return request,
+                request = self.inbox.next() => return request,
             }
         }
     }
@@ -142,18 +130,17 @@ impl Driver {
         self.state.send_replace(VmState::Configuring);
         let setup = Arc::clone(&self.setup);
         let mut attempt = Attempt::default();
-        let outcome = self.unless_interrupted(&mut None, start(&setup, &mut attempt)).await;
+        let (starting, state) = (start(&setup, &mut attempt), VmState::Configuring);
+        let outcome = self.inbox.unless_interrupted(state, &mut None, starting).await;
         let error = match outcome {
             Outcome::Done(Ok(started)) => return Ok(self.started(started, attempt)),
             Outcome::Done(Err(error)) => error,
-            Outcome::Interrupted(request) => {
-                self.deferred.extend(request);
-                SmartVmError::Interrupted { call: Call::Start }
-            }
+            Outcome::Interrupted => SmartVmError::Interrupted { call: Call::Start },
             Outcome::MemoryLost(error) => SnapshotError::from(error).into(),
         };
-        if let Err(left) = attempt.undo().await {
-            tracing::warn!(vm = %setup.spec.id(), error = %left, "a failed start left files behind");
+        if let Err(Left { dir, error }) = attempt.undo().await {
+            tracing::warn!(vm = %setup.spec.id(), %error, "a failed start left files behind");
+            self.left = dir;
         }
         self.state.send_replace(VmState::Error);
         let exit = error.process_exit().cloned();
@@ -194,7 +181,8 @@ impl Driver {
         };
         let Live { process, client, uffd, .. } = &mut live;
         let switching = call(process, during, client.set_vm_state(wanted));
-        let outcome = self.unless_interrupted(uffd, switching).await;
+        let state = *self.state.borrow();
+        let outcome = self.inbox.unless_interrupted(state, uffd, switching).await;
         self.live = Some(live);
         match outcome {
             Outcome::Done(Ok(())) => {
@@ -202,10 +190,7 @@ impl Driver {
                 Ok(())
             }
             Outcome::Done(Err(error)) => Err(error),
-            Outcome::Interrupted(request) => {
-                self.deferred.extend(request);
-                Err(SmartVmError::Interrupted { call: to })
-            }
+            Outcome::Interrupted => Err(SmartVmError::Interrupted { call: to }),
             Outcome::MemoryLost(error) => Err(self.end_without_memory(error).await),
         }
     }
@@ -219,16 +204,14 @@ impl Driver {
         let outcome = {
             let Live { process, client, files, uffd, .. } = &mut live;
             let mut target = Target { process, client, files };
-            self.unless_interrupted(uffd, target.apply(update)).await
+            let state = *self.state.borrow();
+            self.inbox.unless_interrupted(state, uffd, target.apply(update)).await
         };
         live.files.settled().await;
         self.live = Some(live);
         match outcome {
             Outcome::Done(done) => done,
-            Outcome::Interrupted(request) => {
-                self.deferred.extend(request);
-                Err(SmartVmError::Interrupted { call: Call::Live(call) })
-            }
+            Outcome::Interrupted => Err(SmartVmError::Interrupted { call: Call::Live(call) }),
             Outcome::MemoryLost(error) => Err(self.end_without_memory(error).await),
         }
     }
@@ -240,6 +223,7 @@ impl Driver {
             return;
         };
         let setup = Arc::clone(&self.setup);
+        let state = *self.state.borrow();
         let subject = Subject {
             setup: &setup,
             process: &live.process,
@@ -247,12 +231,13 @@ impl Driver {
             work_dir: live.dir.work_dir(),
             jail: live.dir.jail(),
             files: &live.files,
-            state: *self.state.borrow(),
+            state,
             counted_from: live.counted_from,
         };
         let mut capture = Capture::default();
         let saving = subject.save(&request, &mut capture);
-        let outcome = self.unless_interrupted(&mut live.uffd, saving).await;
+        let patience = Some(SAVE_PATIENCE);
+        let outcome = self.inbox.unless_stopped(state, &mut live.uffd, saving, patience).await;
         if capture.progress.paused {
             self.state.send_replace(VmState::Paused);
         }
@@ -273,10 +258,7 @@ impl Driver {
                 return;
             }
             Outcome::Done(Err(error)) => error,
-            Outcome::Interrupted(request) => {
-                self.deferred.extend(request);
-                SmartVmError::Interrupted { call: Call::Snapshot }
-            }
+            Outcome::Interrupted => SmartVmError::Interrupted { call: Call::Snapshot },
             Outcome::MemoryLost(error) => {
                 self.live = Some(live);
                 let error = self.end_without_memory(error).await;
@@ -317,12 +299,9 @@ impl Driver {
         let state = *self.state.borrow();
         let Live { process, client, uffd, .. } = &mut live;
         let stopping = stop(process, client, state, patience);
-        let report = match self.unless_interrupted(uffd, stopping).await {
+        let report = match self.inbox.unless_interrupted(state, uffd, stopping).await {
             Outcome::Done(report) => report,
-            ended @ (Outcome::Interrupted(_) | Outcome::MemoryLost(_)) => {
-                if let Outcome::Interrupted(request) = ended {
-                    self.deferred.extend(request);
-                }
+            Outcome::Interrupted | Outcome::MemoryLost(_) => {
                 let termination = live.process.terminate(KILL_NOW).await;
                 StopReport { ended_by: "SIGKILL", exit: termination.exit, took: Duration::ZERO }
             }
@@ -361,6 +340,7 @@ impl Driver {
             running.client = None;
             running.process_id = None;
         });
+        self.setup.audit.happened(self.setup.spec.id().as_str(), "ended", cause.name());
         let state = if crashed { VmState::Error } else { VmState::Stopped };
         self.state.send_replace(state);
         self.end.send_replace(Some(VmEnd { cause, exit }));
@@ -372,53 +352,25 @@ impl Driver {
         if *self.state.borrow() != VmState::Error {
             self.state.send_replace(VmState::Stopped);
         }
-        if let Some(registry) = self.setup.registry.upgrade() {
+        // What is left is tried again with the next cleanup, of the VM or of its manager.
+        if removed.is_ok()
+            && let Some(registry) = self.setup.registry.upgrade()
+        {
             registry.forget(&id, &self.setup);
         }
         removed.map_err(|source| SmartVmError::Cleanup { id, source })
     }
 
+    /// What could not be removed is kept, to be tried again.
     fn remove_files(&mut self) -> std::io::Result<()> {
-        self.left.take().map_or(Ok(()), VmDir::remove)
-    }
-
-    /// Awaits `work`, hearing requests meanwhile: urgent ones interrupt it, those that the state
-    /// refuses are refused at once, the others wait for its outcome. A failure of what gives the guest
-    /// its memory interrupts it as well.
-    async fn unless_interrupted<T>(
-        &mut self,
-        uffd: &mut Option<UffdHandler>,
-        work: impl Future<Output = T>,
-    ) -> Outcome<T> {
-        let mut work = pin!(work);
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return Outcome::Done(done),
-                failed = memory_lost(uffd) => return Outcome::MemoryLost(failed),
-                request = self.requests.recv() => match request {
-                    None => return Outcome::Interrupted(None),
-                    Some(request) if request.is_urgent() => {
-                        return Outcome::Interrupted(Some(request));
-                    }
-                    Some(request) => match admit(*self.state.borrow(), request.call()) {
-                        Ok(()) => self.deferred.push_back(request),
-                        Err(refused) => request.refuse(refused.into()),
-                    },
-                },
-            }
+        if let Some(dir) = &mut self.left {
+            dir.remove()?;
         }
+        self.left = None;
+        Ok(())
     }
 
     fn publish(&self, change: impl FnOnce(&mut Running)) {
         change(&mut self.running.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-/// Waits until the guest's page faults are not served any more; for ever where the kernel serves them.
-async fn memory_lost(handler: &mut Option<UffdHandler>) -> UffdError {
-    match handler {
-        Some(handler) => handler.failed().await,
-        None => std::future::pending().await,
     }
 }

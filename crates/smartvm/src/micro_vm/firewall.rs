@@ -23,6 +23,17 @@ impl MicroVm {
         iface_id: &str,
         firewall: Option<&FirewallConfig>,
     ) -> Result<usize, SmartVmError> {
+        let audited = self.audited(Call::Live(LiveCall::SetFirewall), None);
+        let changed = self.change_firewall(iface_id, firewall).await;
+        audited.done(changed.as_ref().err().map(SmartVmError::code));
+        changed
+    }
+
+    async fn change_firewall(
+        &self,
+        iface_id: &str,
+        firewall: Option<&FirewallConfig>,
+    ) -> Result<usize, SmartVmError> {
         let policy = firewall.map(FirewallConfig::to_policy).transpose()?;
         admit(self.state(), Call::Live(LiveCall::SetFirewall))?;
         let mut devices = self.spec().config().network_interfaces.iter();

@@ -14,9 +14,10 @@ use super::driver::Driver;
 use super::report::{StartReport, StopReport, VmEnd};
 use super::request::{Reply, Request};
 use super::update::Update;
+use crate::audit::{Asker, AuditLog, AuditedRequest};
 use crate::config::VmSpec;
 use crate::home::RuntimeDir;
-use crate::lifecycle::VmState;
+use crate::lifecycle::{Call, VmState};
 use crate::manager::Registry;
 use crate::network::ManagerNetwork;
 use crate::options::SmartVmOptions;
@@ -46,6 +47,8 @@ pub struct MicroVm {
     setup: Arc<VmSetup>,
     requests: mpsc::Sender<Request>,
     published: Published,
+    /// Who asks through this handle, if it is not this process.
+    asker: Option<Asker>,
 }
 
 /// What a VM is made from; shared by handle and driver.
@@ -59,6 +62,8 @@ pub(crate) struct VmSetup {
     pub(crate) registry: Weak<Registry>,
     /// What the VM goes on from, when it does not boot.
     pub(crate) restore: Option<RestorePlan>,
+    /// Where it is written down who asked for what.
+    pub(crate) audit: AuditLog,
 }
 
 /// What the driver lets handles see.
@@ -87,7 +92,12 @@ impl MicroVm {
         let (requests, queue) = mpsc::channel(16);
         let (driver, published) = Driver::new(Arc::clone(&setup), queue);
         tokio::spawn(driver.run());
-        Self { setup, requests, published }
+        Self { setup, requests, published, asker: None }
+    }
+
+    /// A handle for what somebody else asks for.
+    pub(crate) fn on_behalf_of(&self, asker: Asker) -> Self {
+        Self { asker: Some(asker), ..self.clone() }
     }
 
     /// The VM's id.
@@ -152,7 +162,7 @@ impl MicroVm {
     /// The guest stands still meanwhile, and runs again afterwards if it did before, also when
     /// something failed, unless `keep_paused` is set. When the drives are copied and it runs again, the
     /// files are hashed; then the snapshot appears in the store, `<dataDir>/snapshots`. A kill or a
-    /// cleanup while the guest stands still interrupts it.
+    /// cleanup while the guest stands still interrupts it, and a stop after five seconds.
     ///
     /// # Errors
     /// `INVALID_STATE` unless the VM runs or is paused; `SNAPSHOT_EXISTS`, `SNAPSHOT_NO_SPACE`,
@@ -195,7 +205,8 @@ impl MicroVm {
     /// Ends the VM at once if it lives, removes its files and forgets it. Safe to repeat.
     ///
     /// # Errors
-    /// `CLEANUP_FAILED` when its directory could not be removed; the next manager tries again.
+    /// `CLEANUP_FAILED` when something could not be removed, also of a start that failed. It can be called
+    /// again then; else the next manager tries it.
     pub async fn cleanup(&self) -> Result<(), SmartVmError> {
         self.ask(Request::Cleanup).await
     }
@@ -285,7 +296,7 @@ impl MicroVm {
         F: Future<Output = Result<T, ApiError>>,
     {
         let answer = ask(self.client(call)?).await;
-        answer.map_err(|source| SmartVmError::Api { call, source })
+        answer.map_err(|source| SmartVmError::of_api(call, source, self.process_id().ok()))
     }
 
     pub(super) fn client(&self, call: &'static str) -> Result<Arc<ApiClient>, SmartVmError> {
@@ -301,7 +312,24 @@ impl MicroVm {
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, SmartVmError> {
         let gone = || SmartVmError::Gone { id: self.id().clone() };
         let (reply, answer) = oneshot::channel();
-        self.requests.send(request(reply)).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        let request = request(reply);
+        let audited = self.audited(request.call(), request.detail());
+        let asked = async {
+            self.requests.send(request).await.map_err(|_| gone())?;
+            answer.await.map_err(|_| gone())?
+        };
+        let answer = asked.await;
+        audited.done(answer.as_ref().err().map(SmartVmError::code));
+        answer
+    }
+
+    /// Writes down that something is asked for.
+    pub(super) fn audited(&self, call: Call, detail: Option<&str>) -> AuditedRequest {
+        let restored = self.setup.restore.as_ref().filter(|_| call == Call::Start);
+        let (action, detail) = match restored {
+            Some(plan) => ("restore".to_owned(), Some(plan.request.snapshot.as_str())),
+            None => (call.name(), detail),
+        };
+        self.setup.audit.asked_by(self.asker, self.id().as_str(), &action, detail)
     }
 }

@@ -17,6 +17,7 @@ mod files;
 mod firewall;
 mod handle;
 mod images;
+mod inbox;
 mod memory;
 mod metadata;
 mod outputs;

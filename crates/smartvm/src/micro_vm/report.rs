@@ -62,3 +62,19 @@ pub enum EndCause {
     /// It never started.
     StartFailed,
 }
+
+impl EndCause {
+    /// Its name where it is written down, as in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GuestEnded => "guest-ended",
+            Self::Stopped => "stopped",
+            Self::Killed => "killed",
+            Self::Crashed => "crashed",
+            Self::OutOfMemory => "out-of-memory",
+            Self::MemoryLost => "memory-lost",
+            Self::StartFailed => "start-failed",
+        }
+    }
+}

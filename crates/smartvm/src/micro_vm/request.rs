@@ -8,7 +8,7 @@ use super::report::{StartReport, StopReport};
 use super::update::Update;
 use crate::lifecycle::Call;
 use crate::smart_vm_error::SmartVmError;
-use crate::snapshot::{CreateSnapshot, Snapshot};
+use crate::snapshot::{CreateSnapshot, Snapshot, SnapshotName};
 
 /// Where the driver puts the answer.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, SmartVmError>>;
@@ -42,6 +42,19 @@ impl Request {
     /// Whether the request ends the VM at once, whatever it is doing.
     pub(super) fn is_urgent(&self) -> bool {
         matches!(self, Self::Kill(_) | Self::Cleanup(_))
+    }
+
+    /// What may be written down of it.
+    pub(super) fn detail(&self) -> Option<&str> {
+        match self {
+            Self::Save { snapshot, .. } => snapshot.name.as_ref().map(SnapshotName::as_str),
+            _ => None,
+        }
+    }
+
+    /// Whether the request ends the VM, gently first.
+    pub(super) fn is_stop(&self) -> bool {
+        matches!(self, Self::Stop { .. })
     }
 
     /// Answers with an error. A caller that has gone is no concern of ours.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::process::geteuid;
 use smartvm_firecracker::{ApiClient, FirecrackerBinary, FirecrackerProcess, LaunchSpec};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -128,6 +129,10 @@ pub(super) async fn bring_up(
         version_gate::check(&binary, &setup.spec, &options.accepted_defects).await?;
     }
     let jail = JailPlan::new(options, setup.spec.config(), &binary)?;
+    // It does not count for root.
+    if jail.is_ok() || !geteuid().is_root() {
+        preflight::check_threads(setup.spec.config().machine_config.vcpu_count)?;
+    }
     let mut copies = Copies::open(setup)?;
     let console_copy = copies.console.take();
     let dir = claim(setup, attempt).await?;

@@ -27,7 +27,9 @@ impl MicroVm {
         let call = "flush_metrics";
         let client = self.client(call)?;
         self.metrics_of(call)?.flush(&client).await.map_err(|error| match error {
-            FlushMetricsError::Api(source) => SmartVmError::Api { call, source },
+            FlushMetricsError::Api(source) => {
+                SmartVmError::of_api(call, source, self.process_id().ok())
+            }
             lost => SmartVmError::Metrics(lost),
         })
     }

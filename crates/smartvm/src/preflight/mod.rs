@@ -5,6 +5,7 @@ mod drive;
 mod kernel;
 mod memory;
 mod tap;
+mod threads;
 mod vsock;
 
 use crate::config::{DriveConfig, NetworkInterfaceConfig, PmemConfig, VmSpec};
@@ -14,6 +15,8 @@ pub use drive::DriveUnusable;
 pub use kernel::KernelUnusable;
 pub use memory::MemoryExceedsHost;
 pub use tap::TapUnusable;
+pub use threads::TooFewThreads;
+pub(crate) use threads::check_threads;
 pub use vsock::VsockPathUnusable;
 
 /// A configuration that this host cannot carry out.
@@ -35,6 +38,9 @@ pub enum PreflightError {
     /// The guest would be larger than the host.
     #[error(transparent)]
     Memory(#[from] MemoryExceedsHost),
+    /// Its Firecracker could not have all its threads.
+    #[error(transparent)]
+    Threads(#[from] TooFewThreads),
 }
 
 impl PreflightError {
@@ -47,6 +53,7 @@ impl PreflightError {
             Self::Tap(_) => "TAP_UNUSABLE",
             Self::Vsock(_) => "VSOCK_PATH_UNUSABLE",
             Self::Memory(_) => "MEMORY_EXCEEDS_HOST",
+            Self::Threads(_) => "PROCESS_LIMIT",
         }
     }
 
@@ -59,6 +66,7 @@ impl PreflightError {
             Self::Tap(error) => Some(error.hint()),
             Self::Vsock(error) => error.hint(),
             Self::Memory(error) => Some(error.hint()),
+            Self::Threads(error) => Some(error.hint()),
         }
     }
 }

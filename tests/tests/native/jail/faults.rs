@@ -91,6 +91,18 @@ async fn a_disk_without_room_for_the_program_or_a_drive_fails_the_start_whole() 
 }
 
 #[tokio::test]
+async fn a_directory_of_jails_without_room_is_told_before_the_jailer_panics() {
+    let bench = bench();
+    for size in ["size=64k", "size=8m,nr_inodes=16"] {
+        let _disk = Disk::mount(&bench.home.data_dir().join("jail"), size, MountFlags::empty());
+        let error = bench.vm(&TinyGuest::halts()).start().await.unwrap_err();
+        assert_eq!(error.code(), "JAIL_NO_SPACE", "{}", whole(&error));
+        assert!(error.hint().unwrap().contains("--jail-dir"));
+        assert_eq!((jails(&bench).len(), bench.vm_dirs().len()), (0, 0));
+    }
+}
+
+#[tokio::test]
 async fn limits_are_set_or_refused_and_never_left_out() {
     let bench = bench();
     let mut config = bench.config(&TinyGuest::halts());

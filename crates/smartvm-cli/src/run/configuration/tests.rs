@@ -34,6 +34,7 @@ fn settings(dir: &Path) -> Settings {
         network_dir: dir.join("net"),
         wireguard: None,
         network: crate::net::NetworkFlags::default(),
+        audit: None,
         path_var: None,
         agent: None,
     }

@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::io::{Errno, write};
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, chdir, getpid, getppid, kill_process,
-    set_parent_process_death_signal, setpgid, waitid,
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, chdir, getpid, getppid, kill_process,
+    set_parent_process_death_signal, setpgid, setrlimit, waitid,
 };
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
@@ -89,6 +89,8 @@ pub(super) struct Setting<'a> {
     pub(super) new_pid_namespace: bool,
     /// The file `cgroup.procs` of the control group that it joins.
     pub(super) cgroup: Option<BorrowedFd<'a>>,
+    /// How many files it may have open, if not as many as this process.
+    pub(super) open_files: Option<Rlimit>,
     /// What is mounted for it, in a mount namespace of its own, before it starts.
     pub(super) mounts: &'a [Mount],
 }
@@ -140,6 +142,9 @@ impl Plan<'_> {
         dup2_stdout(&self.stdio.stdout)?;
         dup2_stderr(&self.stdio.stderr)?;
         close_others();
+        if let Some(limit) = &self.setting.open_files {
+            setrlimit(Resource::Nofile, *limit)?;
+        }
         Ok(())
     }
 

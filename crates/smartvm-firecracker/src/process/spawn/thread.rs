@@ -17,6 +17,7 @@ use super::confined::{Confinement, Guard};
 use super::stack::Stack;
 use super::stdio::pipes;
 use crate::process::child::Child;
+use crate::process::open_files::limit_of_children;
 
 /// What to start and what belongs to it.
 #[derive(Debug, Default)]
@@ -99,7 +100,11 @@ fn start(request: SpawnRequest, stack: &mut Option<Stack>) -> io::Result<Spawned
         None => stack.insert(Stack::new()?),
     };
     let (ours, theirs) = pipes(request.stderr)?;
-    let mut setting = Setting { working_dir: working_dir.as_deref(), ..Setting::default() };
+    let mut setting = Setting {
+        working_dir: working_dir.as_deref(),
+        open_files: limit_of_children(),
+        ..Setting::default()
+    };
     let ((pid, pidfd), guard) = match request.confinement {
         None => {
             setting.dies_with_thread = request.die_with_parent;
@@ -122,6 +127,8 @@ fn start(request: SpawnRequest, stack: &mut Option<Stack>) -> io::Result<Spawned
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     use super::*;
 
@@ -166,6 +173,20 @@ mod tests {
             drop(start(request(program, &[]), &mut None));
             assert_eq!(signals(&status(), "SigBlk"), before);
         }
+    }
+
+    #[tokio::test]
+    async fn a_limit_of_files_that_was_raised_is_not_the_childs() {
+        let limit = || getrlimit(Resource::Nofile);
+        let before = limit();
+        let lower = before.current.unwrap_or(4096).min(before.maximum.unwrap_or(4096)).min(512);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(lower - 1), ..limit() }).unwrap();
+        crate::raise_open_files().unwrap();
+        assert_eq!(limit().current, before.maximum);
+        let limits = output_of(request("/bin/cat", &["/proc/self/limits"])).await;
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        let soft = line.split_whitespace().next().unwrap();
+        assert_eq!(soft, (lower - 1).to_string());
     }
 
     #[tokio::test]

@@ -29,7 +29,7 @@ fn a_claimed_directory_is_private_and_goes_when_it_is_dropped() {
 #[test]
 fn a_live_id_cannot_be_claimed_twice() {
     let (_guard, home) = home();
-    let first = home.claim(&id("a")).unwrap();
+    let mut first = home.claim(&id("a")).unwrap();
     assert!(matches!(home.claim(&id("a")), Err(ClaimError::InUse { .. })));
     assert!(first.path().exists());
     first.remove().unwrap();
