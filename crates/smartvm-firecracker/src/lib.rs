@@ -46,5 +46,5 @@ pub use process::{
 };
 /// What [`FirecrackerProcess::signal`] sends.
 pub use rustix::process::Signal;
-pub use stream::{BoundedFile, Fifo, OpenBoundedFileError};
+pub use stream::{BoundedFile, Fifo, OpenBoundedFileError, PipeCopy};
 pub use version::{FirecrackerVersion, ParseVersionError};

@@ -41,13 +41,14 @@ mod rootfs;
 mod sha256_digest;
 mod shown_url;
 
-pub use bundle::{BuildBundle, BuildBundleError, BuiltBundle, build_bundle};
+pub use bundle::{BuildBundle, BuildBundleError, BuiltBundle, build_bundle, build_signed_bundle};
 pub use download::{
     Download, DownloadError, Downloaded, Downloader, DownloaderOptions, Progress, ProgressEvent,
     download_into,
 };
 pub use drive::{
     StageDrive, StageDriveError, StagedDrive, StagingMethod, stage_drive, stage_drives,
+    stage_growing_drives,
 };
 pub use host_tool::{HostToolError, HostTools};
 pub use image_lock::{ImageLock, ImageLockError};

@@ -5,4 +5,5 @@ mod stage;
 
 pub use stage::{
     StageDrive, StageDriveError, StagedDrive, StagingMethod, stage_drive, stage_drives,
+    stage_growing_drives,
 };

@@ -123,9 +123,32 @@ pub fn stage_drive(source: &Path, target: &Path) -> Result<StagedDrive, StageDri
 /// As [`stage_drive`]; too little space is found for all together before any data is copied. When
 /// one fails, the others are removed too.
 pub fn stage_drives(drives: &[StageDrive]) -> Result<Vec<StagedDrive>, StageDriveError> {
+    stage(drives, Room::ForData)
+}
+
+/// The same for copies that a guest will write to: it can fill every hole. So each must fit with its whole
+/// length, in what is free, and where the copies are in memory, in the memory that is. Copies that share
+/// their blocks count for nothing.
+///
+/// # Errors
+/// As [`stage_drives`].
+pub fn stage_growing_drives(drives: &[StageDrive]) -> Result<Vec<StagedDrive>, StageDriveError> {
+    stage(drives, Room::ForLength)
+}
+
+/// How much room a copy must find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// For what is in it.
+    ForData,
+    /// For what a guest can make of it.
+    ForLength,
+}
+
+fn stage(drives: &[StageDrive], room: Room) -> Result<Vec<StagedDrive>, StageDriveError> {
     let mut begun = Vec::with_capacity(drives.len());
     for drive in drives {
-        begun.push(Staging::begin(drive).map_err(|problem| failed(drive, problem))?);
+        begun.push(Staging::begin(drive, room).map_err(|problem| failed(drive, problem))?);
     }
     check_space(&begun)?;
     copy_all(&begun)?;
@@ -143,13 +166,13 @@ struct Staging<'a> {
     original: fs_err::File,
     draft: Draft<'a>,
     size: u64,
-    /// How many bytes are to be copied at most; none when the blocks are shared.
+    /// How many bytes the copy needs at most; none when the blocks are shared.
     needed: Option<u64>,
     copied: OnceLock<u64>,
 }
 
 impl<'a> Staging<'a> {
-    fn begin(drive: &'a StageDrive) -> Result<Self, Problem> {
+    fn begin(drive: &'a StageDrive, room: Room) -> Result<Self, Problem> {
         let original = open_regular(&drive.source).map_err(Problem::Source)?;
         let metadata = original.metadata().map_err(Problem::Copy)?;
         let draft = Draft::create(&drive.target).map_err(|error| Problem::Target(error.into()))?;
@@ -157,6 +180,7 @@ impl<'a> Staging<'a> {
             Ok(()) => None,
             Err(Errno::NOSPC) => return Err(Problem::Copy(Errno::NOSPC.into())),
             // Other file systems, another device, a file that forbids it: all of them can be copied.
+            Err(_) if room == Room::ForLength => Some(metadata.len()),
             Err(_) => Some(metadata.blocks().saturating_mul(512)),
         };
         let size = metadata.len();
@@ -188,7 +212,10 @@ fn check_space(begun: &[Staging<'_>]) -> Result<(), StageDriveError> {
         let unknown = |error: Errno| problem(Problem::Copy(error.into()));
         let device = rustix::fs::fstat(&staging.draft.file).map_err(unknown)?.st_dev;
         let volume = rustix::fs::fstatvfs(&staging.draft.file).map_err(unknown)?;
-        let available = volume.f_bavail.saturating_mul(volume.f_frsize);
+        let mut available = volume.f_bavail.saturating_mul(volume.f_frsize);
+        if rustix::fs::fstatfs(&staging.draft.file).map_err(unknown)?.f_type == TMPFS {
+            available = available.min(available_memory().unwrap_or(u64::MAX));
+        }
         let sum = needed_on.entry(device).or_default();
         *sum = sum.saturating_add(needed);
         if *sum > available {
@@ -196,6 +223,17 @@ fn check_space(begun: &[Staging<'_>]) -> Result<(), StageDriveError> {
         }
     }
     Ok(())
+}
+
+/// `TMPFS_MAGIC` of `linux/magic.h`: a file system in memory.
+const TMPFS: i64 = 0x0102_1994;
+
+/// How much memory can be used without swapping, in bytes, as the kernel reckons it.
+fn available_memory() -> Option<u64> {
+    let text = fs_err::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kib << 10)
 }
 
 /// Copies what is not shared, a few at a time; after a failure nothing more is begun.

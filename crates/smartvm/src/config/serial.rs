@@ -13,7 +13,9 @@ use super::rate_limiter::TokenBucketConfig;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SerialConfig {
-    /// A file or FIFO that takes what the guest writes, in place of the console.
+    /// A file or FIFO that takes what the guest writes, in place of the console. A file is private, appended
+    /// to and rotated before it exceeds
+    /// [`SmartVmOptions::output_file_limit`](crate::SmartVmOptions::output_file_limit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial_out_path: Option<PathBuf>,
     /// How fast the guest may write, in bytes; what exceeds it is dropped. Since Firecracker 1.16.

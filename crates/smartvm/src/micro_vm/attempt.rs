@@ -2,7 +2,7 @@
 
 use std::io;
 
-use smartvm_firecracker::{ConsoleRecording, FirecrackerProcess};
+use smartvm_firecracker::{ConsoleRecording, FirecrackerProcess, PipeCopy};
 use tokio::task::JoinHandle;
 
 use super::stop::KILL_NOW;
@@ -29,6 +29,8 @@ pub(super) struct Attempt {
     pub(super) process: Option<FirecrackerProcess>,
     /// It ends with the process' output.
     pub(super) recording: Option<ConsoleRecording>,
+    /// The copy of the guest's serial port, where that is not the console.
+    pub(super) serial: Option<PipeCopy>,
     /// What gives the guest its memory, where it is not the kernel.
     pub(super) uffd: Option<UffdHandler>,
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use smartvm_firecracker::api::VmRunState;
-use smartvm_firecracker::{ApiClient, ConsoleRecording, FirecrackerProcess, ProcessExit};
+use smartvm_firecracker::{ApiClient, ConsoleRecording, FirecrackerProcess, PipeCopy, ProcessExit};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -48,6 +48,7 @@ struct Live {
     client: Arc<ApiClient>,
     dir: VmDir,
     recording: Option<ConsoleRecording>,
+    serial: Option<PipeCopy>,
     files: DeviceFiles,
     /// What gives the guest its memory, where it is not the kernel. Dropped last.
     uffd: Option<UffdHandler>,
@@ -164,8 +165,9 @@ impl Driver {
             running.client = Some(Arc::clone(&client));
         });
         let files = DeviceFiles::of(&self.setup, dir.work_dir(), images);
-        let (recording, uffd) = (attempt.recording, attempt.uffd);
-        self.live = Some(Live { process, client, dir, recording, files, uffd, counted_from });
+        let Attempt { recording, serial, uffd, .. } = attempt;
+        self.live =
+            Some(Live { process, client, dir, recording, serial, files, uffd, counted_from });
         self.state.send_replace(state);
         report
     }
@@ -327,6 +329,9 @@ impl Driver {
         if let Some(recording) = live.recording {
             // A disk that takes longer is broken; the recording goes on while we do.
             let _ = tokio::time::timeout(LAST_WORDS, recording.finished()).await;
+        }
+        if let Some(serial) = live.serial {
+            let _ = tokio::time::timeout(LAST_WORDS, serial.finished()).await;
         }
         let ran_out = cause == EndCause::Crashed && live.dir.ran_out_of_memory();
         let cause = if ran_out { EndCause::OutOfMemory } else { cause };

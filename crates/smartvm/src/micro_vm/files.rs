@@ -3,12 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fs_err::OpenOptions;
-use fs_err::os::unix::fs::OpenOptionsExt;
-use smartvm_images::{StageDrive, stage_drive, stage_drives};
+use smartvm_images::{StageDrive, stage_growing_drives};
 
 use super::attempt::Staging;
 use super::handle::VmSetup;
+use super::outputs;
 use crate::config::{DriveConfig, DriveSpec, PmemConfig, VmSpec};
 use crate::home::{Access, WorkDir};
 use crate::image_use::ImagesInUse;
@@ -82,7 +81,8 @@ impl Content {
         match self.kind {
             ContentKind::Copied => {
                 let _reading = images.begin_to_copy(&self.source)?;
-                stage_drive(&self.source, &path)?;
+                let (source, target) = (self.source.clone(), path.clone());
+                stage_growing_drives(&[StageDrive { source, target }])?;
                 work_dir.adopt(name).map_err(unusable)
             }
             ContentKind::Shared(access) => {
@@ -119,8 +119,10 @@ pub(super) fn lay_out(
     if let Some(initrd) = &boot_source.initrd_path {
         work_dir.expose(initrd, Path::new(INITRD), Access::ReadOnly)?;
     }
-    if let Some(path) = spec.config().serial.as_ref().and_then(|it| it.serial_out_path.as_ref()) {
-        expose_output(work_dir, path, SERIAL)?;
+    if outputs::serial_file(setup).is_none()
+        && let Some(path) = spec.config().serial.as_ref().and_then(|it| it.serial_out_path.as_ref())
+    {
+        work_dir.expose(path, Path::new(SERIAL), Access::ReadWrite)?;
     }
     let mut copies = Vec::new();
     for (content, name) in contents(spec, setup.options.ephemeral_writable_drives) {
@@ -156,17 +158,11 @@ fn copy_all(
             target: work_dir.host_path(name),
         })
         .collect();
-    stage_drives(&drives)?;
+    stage_growing_drives(&drives)?;
     copies.iter().try_for_each(|(_, name)| {
         let path = || work_dir.host_path(name);
         work_dir.adopt(name).map_err(|source| SmartVmError::Adopt { path: path(), source })
     })
-}
-
-/// Makes a file that Firecracker writes reachable as `name`; it makes none itself.
-fn expose_output(work_dir: &WorkDir, path: &Path, name: &str) -> io::Result<()> {
-    drop(OpenOptions::new().append(true).create(true).mode(0o600).open(path)?);
-    work_dir.expose(path, Path::new(name), Access::ReadWrite)
 }
 
 /// What each device of `spec` holds, and its name.

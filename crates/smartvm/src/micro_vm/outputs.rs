@@ -1,13 +1,15 @@
-//! What a VM's Firecracker writes for us: its console, its log and its metrics.
+//! What a VM's Firecracker writes for us: its console, its log, its metrics and its serial port.
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use smartvm_firecracker::api::Metrics;
 use smartvm_firecracker::{
-    ApiClient, BoundedFile, Fifo, FirecrackerProcess, LogFile, LogPipe, MetricsPipe,
+    ApiClient, BoundedFile, Fifo, FirecrackerProcess, LogFile, LogPipe, MetricsPipe, PipeCopy,
 };
 
 use super::call::call;
+use super::files::SERIAL;
 use super::handle::VmSetup;
 use crate::home::WorkDir;
 use crate::smart_vm_error::SmartVmError;
@@ -22,6 +24,15 @@ pub(super) struct Copies {
     pub(super) console: Option<BoundedFile>,
     log: Option<BoundedFile>,
     metrics: Option<BoundedFile>,
+    serial: Option<BoundedFile>,
+}
+
+/// What Firecracker writes to by name.
+pub(super) struct Pipes {
+    pub(super) log: LogPipe,
+    pub(super) metrics: MetricsPipe,
+    /// What the guest writes to its serial port, on its way to a file.
+    pub(super) serial: Option<PipeCopy>,
 }
 
 impl Copies {
@@ -37,15 +48,12 @@ impl Copies {
             console: open(config.console_file.as_deref())?,
             log: open(log)?,
             metrics: open(metrics)?,
+            serial: open(serial_file(setup))?,
         })
     }
 
     /// Makes the pipes that Firecracker writes its log and its metrics to.
-    pub(super) fn pipes(
-        self,
-        setup: &VmSetup,
-        work_dir: &WorkDir,
-    ) -> std::io::Result<(LogPipe, MetricsPipe)> {
+    pub(super) fn pipes(self, setup: &VmSetup, work_dir: &WorkDir) -> std::io::Result<Pipes> {
         let logger = setup.spec.config().logger.clone().unwrap_or_default();
         let show_level = logger.show_level.unwrap_or_default();
         let log = LogPipe {
@@ -59,8 +67,19 @@ impl Copies {
             file: self.metrics,
             at_launch: metrics_request(setup).is_none(),
         };
-        Ok((log, metrics))
+        let serial = self.serial.map(|file| PipeCopy::begin(&pipe(work_dir, SERIAL)?, file));
+        Ok(Pipes { log, metrics, serial: serial.transpose()? })
     }
+}
+
+/// The file that the guest's serial port is to be copied to, in place of the console. Somebody's pipe or
+/// terminal is none: its reader decides what becomes of it.
+pub(super) fn serial_file(setup: &VmSetup) -> Option<&Path> {
+    let serial = setup.spec.config().serial.as_ref()?;
+    let path = serial.serial_out_path.as_deref()?;
+    let is_special = fs_err::metadata(path)
+        .is_ok_and(|found| found.file_type().is_fifo() || found.file_type().is_char_device());
+    (!is_special).then_some(path)
 }
 
 /// Says what Firecracker's command line has no flags for, when there is something to say.

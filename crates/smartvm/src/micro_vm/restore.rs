@@ -10,7 +10,7 @@ use smartvm_firecracker::api::{
 };
 use smartvm_firecracker::capability::{KnownDefect, Program, Use};
 use smartvm_firecracker::{ApiClient, FirecrackerProcess, FirecrackerVersion, SnapshotFormat};
-use smartvm_images::stage_drive;
+use smartvm_images::{StageDrive, stage_growing_drives};
 
 use super::attempt::{Attempt, Staging};
 use super::call::call;
@@ -158,9 +158,15 @@ fn plan_drives(
     if !copies.is_empty() {
         let work_dir = work_dir.clone();
         *staging = Some(tokio::task::spawn_blocking(move || {
-            copies.iter().try_for_each(|(source, name)| {
-                let target = work_dir.host_path(name);
-                stage_drive(source, &target)?;
+            let drives: Vec<_> = copies
+                .iter()
+                .map(|(source, name)| StageDrive {
+                    source: source.clone(),
+                    target: work_dir.host_path(name),
+                })
+                .collect();
+            stage_growing_drives(&drives)?;
+            copies.iter().zip(drives).try_for_each(|((_, name), StageDrive { target, .. })| {
                 work_dir.adopt(name).map_err(|source| SmartVmError::Adopt { path: target, source })
             })
         }));

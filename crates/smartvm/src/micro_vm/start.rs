@@ -16,7 +16,7 @@ use super::configure::Configure;
 use super::files;
 use super::handle::VmSetup;
 use super::images;
-use super::outputs::{self, Copies};
+use super::outputs::{self, Copies, Pipes};
 use super::report::StartReport;
 use super::restore::restore;
 use super::version_gate;
@@ -152,7 +152,8 @@ pub(super) async fn bring_up(
     }
     let work_dir = dir.work_dir();
     lay_out(&work_dir, &mut attempt.staging).map_err(unusable_dir)?;
-    let (log, metrics) = copies.pipes(setup, &work_dir).map_err(unusable_dir)?;
+    let Pipes { log, metrics, serial } = copies.pipes(setup, &work_dir).map_err(unusable_dir)?;
+    attempt.serial = serial;
     let logger = setup.spec.config().logger.as_ref();
     let launch = LaunchSpec {
         working_dir: Some(work_dir.path().to_owned()),

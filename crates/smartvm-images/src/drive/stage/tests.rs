@@ -82,7 +82,8 @@ fn drives_that_cannot_fit_are_refused_before_anything_is_copied() {
     let source = dir.path().join("source");
     fs_err::write(&source, "drive").unwrap();
     let drives = ["a", "b"].map(|name| drive(&source, dir.path().join(name)));
-    let mut begun: Vec<_> = drives.iter().map(|drive| Staging::begin(drive).unwrap()).collect();
+    let mut begun: Vec<_> =
+        drives.iter().map(|drive| Staging::begin(drive, Room::ForData).unwrap()).collect();
     // Each would fit alone, if the other were not.
     begun.iter_mut().for_each(|staging| staging.needed = Some(u64::MAX / 2));
     let error = check_space(&begun).unwrap_err();
@@ -95,4 +96,24 @@ fn drives_that_cannot_fit_are_refused_before_anything_is_copied() {
     check_space(&begun).unwrap();
     drop(begun);
     assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_copy_that_a_guest_could_not_fill_is_refused_whatever_is_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("sparse");
+    let volume = rustix::fs::statvfs(dir.path()).unwrap();
+    // More than is free, of which nothing is written.
+    let size = volume.f_bavail.saturating_mul(volume.f_frsize).saturating_mul(2);
+    fs_err::File::create(&source).unwrap().set_len(size).unwrap();
+    let to = |name: &str| StageDrive { source: source.clone(), target: dir.path().join(name) };
+    let plain = stage_drives(&[to("plain")]).unwrap();
+    if plain[0].method == StagingMethod::Reflink {
+        return;
+    }
+    let error = stage_growing_drives(&[to("growing")]).unwrap_err();
+    assert_eq!(error.code(), "DRIVE_STAGING_FAILED");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains(&format!("need {size} bytes")), "{cause}");
+    assert!(!dir.path().join("growing").exists());
 }
