@@ -38,7 +38,7 @@ use self::terminal::InputMode;
 use crate::exit_code::Exit;
 use crate::failure::Failure;
 use crate::printer::Printer;
-use crate::settings::Settings;
+use crate::settings::{Settings, absolute};
 
 /// How long a thread that is stuck in a system call may hold up the command's end.
 const SHUTDOWN: Duration = Duration::from_millis(200);
@@ -51,7 +51,8 @@ pub(crate) fn perform(
 ) -> Result<Exit, Failure> {
     let network = args.devices.network_flags.clone();
     let wireguard = network.wireguard.options()?;
-    let settings = &Settings { network, wireguard, ..settings.clone() };
+    let verify_key = args.verify.as_deref().map(absolute).transpose()?;
+    let settings = &Settings { network, wireguard, verify_key, ..settings.clone() };
     // Until the VM has ended: nobody removes it meanwhile.
     let mut image = None;
     let make = || {

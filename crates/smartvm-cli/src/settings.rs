@@ -12,6 +12,7 @@
 //! | `SMARTVM_BUCKET_URL` | where they come from without a manifest | `image pull --bucket-url` |
 //! | `SMARTVM_RELEASE_URL` | where Firecracker comes from | `firecracker install --release-url` |
 //! | `SMARTVM_AUDIT` | whether it is written down who asks for what | `--audit` |
+//! | `SMARTVM_VERIFY_KEY` | which key images and snapshots must be signed by | `--verify` of `run`, `snapshot restore` |
 //! | `SMARTVM_AGENT` | which guest init `kernel import` packs | `kernel import --init` |
 //! | `XDG_DATA_HOME`, `HOME` | the default data directory of a user who is not root | |
 //! | `PATH` | where to look for `firecracker` | |
@@ -51,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) wireguard: Option<WireGuardOptions>,
     /// The Firecracker that was asked for.
     pub(crate) firecracker: Option<PathBuf>,
+    /// The public key that snapshots and base images must be signed by.
+    pub(crate) verify_key: Option<PathBuf>,
     /// The defects of Firecracker that are accepted.
     pub(crate) accepted_defects: Vec<String>,
     /// Whether it is written down who asks what of which VM, when that was said.
@@ -84,6 +87,7 @@ impl Settings {
             network: NetworkFlags::default(),
             wireguard: None,
             firecracker: global.firecracker.as_deref().map(absolute).transpose()?,
+            verify_key: None,
             accepted_defects: global.accept_defect.clone(),
             audit: global.audit.map(|audit| audit == Switch::On),
             path_var: variable("PATH"),
@@ -107,6 +111,7 @@ impl Settings {
             path_var: self.path_var.clone(),
             base_image_cache_dir: self.image_cache_dir.clone(),
             chroot_base_dir: self.jail_dir.clone(),
+            verify_key: self.verify_key.clone(),
             accepted_defects: self.accepted_defects.clone(),
             audit: self.audit,
             ..SmartVmOptions::default()

@@ -40,6 +40,7 @@ mod release;
 mod rootfs;
 mod sha256_digest;
 mod shown_url;
+pub mod signature;
 
 pub use bundle::{BuildBundle, BuildBundleError, BuiltBundle, build_bundle, build_signed_bundle};
 pub use download::{

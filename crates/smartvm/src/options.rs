@@ -102,6 +102,9 @@ pub struct SmartVmOptions {
     pub network_state_dir: PathBuf,
     /// The jailer. Default: the one beside Firecracker, else the one on [`path_var`](Self::path_var).
     pub jailer_binary_path: Option<PathBuf>,
+    /// The file of a public Ed25519 key in PEM. With it, snapshots and base images are used only when
+    /// they are signed by its other half. Default: none, and nothing need be signed.
+    pub verify_key: Option<PathBuf>,
     /// The known defects of a Firecracker version that are accepted, such as `CVE-2026-5747`; `*` is
     /// all of them. What another defect bites is refused with `FIRECRACKER_KNOWN_BAD`. Default: none.
     pub accepted_defects: Vec<String>,
@@ -173,6 +176,7 @@ impl Default for SmartVmOptions {
             uid_range: UidRange::default(),
             chroot_base_dir: None,
             jailer_binary_path: None,
+            verify_key: None,
             accepted_defects: Vec::new(),
             audit: None,
             bridge_name: InterfaceName::default_bridge(),

@@ -6,6 +6,7 @@ mod differential;
 mod failures;
 mod pmem;
 mod restore;
+mod signed;
 
 use std::time::Duration;
 

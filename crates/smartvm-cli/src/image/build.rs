@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use smartvm_images::base_image::{Arch, BundleId, RootfsType};
-use smartvm_images::{BuildBundle, BuildRootfs, BuiltBundle, ReleaseVersion, build_bundle};
+use smartvm_images::signature::SigningKey;
+use smartvm_images::{
+    BuildBundle, BuildRootfs, BuiltBundle, ReleaseVersion, build_bundle, build_signed_bundle,
+};
 
 use crate::failure::Failure;
 use crate::image_size::SizeMib;
@@ -72,6 +75,10 @@ pub(crate) struct BuildArgs {
     /// The address that the bundle will have [default: none; the manifest names files beside itself]
     #[arg(long, value_name = "URL")]
     url_base: Option<String>,
+    /// Sign the manifest with this secret Ed25519 key, as `openssl genpkey -algorithm ed25519` makes them; the
+    /// file must be readable by its owner alone
+    #[arg(long, value_name = "KEY")]
+    sign: Option<PathBuf>,
 }
 
 /// Builds the bundle and shows what came of it.
@@ -103,8 +110,14 @@ pub(super) fn perform(
         boot_args: args.boot_args.clone(),
         url_base: args.url_base.clone(),
     };
-    let built = build_bundle(&request, &absolute(&args.out)?)
-        .map_err(|error| Failure::of(&error, error.code(), error.hint()))?;
+    let key = args.sign.as_deref().map(SigningKey::read).transpose();
+    let key = key.map_err(|error| Failure::of(&error, error.code(), error.hint()))?;
+    let out = absolute(&args.out)?;
+    let built = match &key {
+        None => build_bundle(&request, &out),
+        Some(key) => build_signed_bundle(&request, &out, key),
+    };
+    let built = built.map_err(|error| Failure::of(&error, error.code(), error.hint()))?;
     for lost in &built.lost {
         printer.warning(lost);
     }

@@ -70,6 +70,10 @@ pub(crate) struct RunArgs {
         conflicts_with_all = ["kernel", "initrd", "rootfs", "rootfs_read_only", "persistent"]
     )]
     pub(super) image: Option<ImageName>,
+    /// Refuse a base image unless it is signed by the other half of this public Ed25519 key (`openssl
+    /// pkey -pubout`)
+    #[arg(long, value_name = "KEY", env = "SMARTVM_VERIFY_KEY", hide_env_values = true)]
+    pub(super) verify: Option<PathBuf>,
     #[command(flatten)]
     pub(super) image_source: ImageSourceArgs,
     /// The initial RAM disk

@@ -1,5 +1,6 @@
 //! `smartvm snapshot create`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use smartvm::VmId;
@@ -10,7 +11,7 @@ use crate::failure::Failure;
 use crate::owner;
 use crate::printer::Printer;
 use crate::run;
-use crate::settings::Settings;
+use crate::settings::{Settings, absolute};
 
 /// Longer than the largest guest takes to be written to a slow disk and hashed.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -25,6 +26,7 @@ Examples:
   smartvm snapshot create web
   smartvm snapshot create web --name web-ready --keep-paused
   smartvm snapshot create web --name later --diff web-ready
+  smartvm snapshot create web --name signed --sign secret.pem
 
 A differential snapshot holds what was written since the VM's last snapshot. It needs
 machineConfig.trackDirtyPages, or `snapshot restore --track-dirty-pages`; `smartvm snapshot merge`
@@ -42,6 +44,10 @@ pub(crate) struct CreateArgs {
     /// Leave the guest paused
     #[arg(long)]
     keep_paused: bool,
+    /// Sign it with this secret Ed25519 key, as `openssl genpkey -algorithm ed25519` makes them; the file must
+    /// be readable by its owner alone
+    #[arg(long, value_name = "KEY")]
+    sign: Option<PathBuf>,
 }
 
 /// Asks the owner of the VM, and shows what became of it.
@@ -54,6 +60,7 @@ pub(super) fn perform(
         name: args.name.clone(),
         base: args.diff.clone(),
         keep_paused: args.keep_paused,
+        sign: args.sign.as_deref().map(absolute).transpose()?,
     });
     let runtime = run::runtime()?;
     let made = runtime.block_on(async {

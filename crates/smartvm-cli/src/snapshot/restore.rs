@@ -61,9 +61,12 @@ pub(crate) struct RestoreArgs {
     /// Set the guest's clock to now (Firecracker 1.14.4)
     #[arg(long)]
     clock_realtime: bool,
+    /// Refuse it unless it is signed by the other half of this public Ed25519 key (`openssl pkey -pubout`)
+    #[arg(long, value_name = "KEY", env = "SMARTVM_VERIFY_KEY", hide_env_values = true)]
+    verify: Option<PathBuf>,
     /// Compare all files with what was saved, not only those that look changed
     #[arg(long)]
-    verify: bool,
+    verify_files: bool,
     /// Try it on a processor that the guest was not saved on
     #[arg(long)]
     accept_other_cpu: bool,
@@ -131,8 +134,10 @@ pub(super) fn perform(
     args.jail.apply(&mut request.jail)?;
     request.track_dirty_pages = args.track_dirty_pages;
     request.clock_realtime = args.clock_realtime;
-    request.verify = if args.verify { Verify::Always } else { Verify::Changed };
+    request.verify = if args.verify_files { Verify::Always } else { Verify::Changed };
     request.accept_other_cpu = args.accept_other_cpu;
+    let verify_key = args.verify.as_deref().map(absolute).transpose()?;
+    let settings = &Settings { verify_key, ..settings.clone() };
     run::attend(
         || Ok(|manager: &SmartVm| manager.restore_vm(request)),
         args.report.as_deref(),

@@ -16,6 +16,7 @@ use crate::ReadFileError;
 use crate::download::DownloadError;
 use crate::owned_dir::OwnedDirError;
 use crate::release::{ReleaseError, ReleaseVersion};
+use crate::signature::{KeyError, SignatureError};
 
 /// The reason why a base image was not had, listed or removed.
 #[derive(Debug, Error)]
@@ -30,6 +31,12 @@ pub enum BaseImageError {
     /// The manifest could not be read.
     #[error("failed to read the base image manifest")]
     ReadManifest(#[source] ReadFileError),
+    /// The key that manifests must be signed by cannot be used.
+    #[error("nothing can be verified")]
+    Key(#[from] KeyError),
+    /// The base image is not signed by that key.
+    #[error("the base image is not trusted")]
+    Signature(#[from] SignatureError),
     /// The manifest is none.
     #[error(transparent)]
     Parse(#[from] ParseManifestError),
@@ -181,6 +188,9 @@ impl BaseImageError {
             Self::NoManifest | Self::FetchManifest(_) | Self::ReadManifest(_) => {
                 "BASE_IMAGE_MANIFEST_FAILED"
             }
+            Self::Key(error) => error.code(),
+            Self::Signature(SignatureError::Unsigned) => "BASE_IMAGE_UNSIGNED",
+            Self::Signature(_) => "BASE_IMAGE_WRONG_SIGNATURE",
             Self::Parse(error) => error.code(),
             Self::Invalid(error) => error.code(),
             Self::Version(error) => error.code(),
@@ -203,6 +213,12 @@ impl BaseImageError {
             | Self::List { source: ListBucketError::Download(error), .. } => error.hint(),
             Self::Prepare { source, .. } => source.hint(),
             Self::Version(error) => error.hint(),
+            Self::Key(error) => error.hint(),
+            Self::Signature(SignatureError::Unsigned) => Some(
+                "use a manifest with its signature beside it, as `smartvm image build --sign KEY` \
+                 makes them; those of Firecracker's CI have none"
+                    .to_owned(),
+            ),
             Self::NotFound { .. } => Some("fetch one: smartvm image pull".to_owned()),
             Self::Damaged { .. } => Some("fetch it again: smartvm image pull --force".to_owned()),
             Self::InUse { .. } => Some("stop the VM that runs it first".to_owned()),

@@ -21,6 +21,7 @@ use super::verified::Verify;
 use crate::download::{Downloader, Progress, ProgressEvent};
 use crate::file_lock::{FileLock, blocking};
 use crate::release::{ReleaseSource, ReleaseVersion};
+use crate::signature::{SignatureError, VerifyingKey};
 
 /// How base images are kept, and where they come from when a request does not say.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct BaseImageManagerOptions {
     pub bucket: BucketUrl,
     /// Where the latest release is asked for.
     pub releases: ReleaseSource,
+    /// The file of the public key that manifests must be signed by. Default: none, and none need be.
+    pub verify_key: Option<PathBuf>,
     /// Whether bundles in the cache are hashed at every use. Default: only when a file has changed.
     pub verify: Verify,
     /// Whether a manifest from a public server may name artifacts that are not https or not at public addresses: it
@@ -58,6 +61,7 @@ impl BaseImageManagerOptions {
             firecracker_version: None,
             bucket: BucketUrl::default(),
             releases: ReleaseSource::default(),
+            verify_key: None,
             verify: Verify::default(),
             allow_private_artifacts: false,
         }
@@ -199,6 +203,10 @@ impl BaseImageManager {
     /// # Errors
     /// `BASE_IMAGE_NOT_FOUND`; `BASE_IMAGE_DAMAGED` when it is not what was recorded.
     pub async fn cached(&self, id: &BundleId) -> Result<BaseImage, BaseImageError> {
+        if self.options.verify_key.is_some() {
+            // Only a manifest is signed, and what is in the cache has none.
+            return Err(BaseImageError::Signature(SignatureError::Unsigned));
+        }
         let lease = self.lease(id).await?;
         let (this, wanted, verify) = (self.clone(), id.clone(), self.options.verify);
         let bundle = blocking(move || {
@@ -274,9 +282,13 @@ impl BaseImageManager {
     async fn resolve(&self, request: &EnsureBaseImage) -> Result<ResolvedBundle, BaseImageError> {
         let options = &*self.options;
         let arch = request.arch.unwrap_or(options.arch);
+        let signer = self.signer().await?;
         if let Some(location) = request.manifest.as_ref().or(options.manifest.as_ref()) {
-            let allow_private = options.allow_private_artifacts;
-            return resolve_hosted(location, arch, &self.downloader, allow_private).await;
+            let (allow_private, signer) = (options.allow_private_artifacts, signer.as_ref());
+            return resolve_hosted(location, arch, &self.downloader, allow_private, signer).await;
+        }
+        if signer.is_some() {
+            return Err(BaseImageError::Signature(SignatureError::Unsigned));
         }
         let ci = Ci {
             bucket: &options.bucket,
@@ -289,6 +301,12 @@ impl BaseImageManager {
             Preset::Lts => ci.lts().await,
             Preset::Hosted => Err(BaseImageError::NoManifest),
         }
+    }
+
+    /// The key that manifests must be signed by.
+    async fn signer(&self) -> Result<Option<VerifyingKey>, BaseImageError> {
+        let Some(path) = self.options.verify_key.clone() else { return Ok(None) };
+        Ok(Some(blocking(move || VerifyingKey::read(&path)).await?))
     }
 
     async fn lease(&self, id: &BundleId) -> Result<BundleLease, BaseImageError> {

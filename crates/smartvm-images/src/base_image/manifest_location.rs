@@ -9,6 +9,7 @@ use thiserror::Error;
 use url::Url;
 
 use crate::shown_url::ShownUrl;
+use crate::signature::SUFFIX;
 
 /// Where a manifest is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,24 @@ impl InvalidManifestUrl {
     #[must_use]
     pub fn code(&self) -> &'static str {
         "BASE_IMAGE_MANIFEST_FAILED"
+    }
+}
+
+impl ManifestLocation {
+    /// Where the signature of the manifest is: beside it, the same name with `.sig` behind it.
+    pub(super) fn of_signature(&self) -> Self {
+        match self {
+            Self::Path(path) => {
+                let mut path = path.clone().into_os_string();
+                path.push(SUFFIX);
+                Self::Path(path.into())
+            }
+            Self::Url(ManifestUrl(url)) => {
+                let mut url = url.clone();
+                url.set_path(&format!("{}{SUFFIX}", url.path()));
+                Self::Url(ManifestUrl(url))
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a hosted manifest to a bundle's files.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::arch::Arch;
@@ -16,6 +17,7 @@ use crate::download::{Downloader, is_of_the_public};
 use crate::file_lock::blocking;
 use crate::regular_file::read_regular;
 use crate::shown_url::ShownUrl;
+use crate::signature::{MAX_SIGNATURE_BYTES, SignedKind, VerifyingKey};
 
 /// Fetches or reads the manifest.
 pub(super) async fn resolve_hosted(
@@ -23,25 +25,44 @@ pub(super) async fn resolve_hosted(
     arch: Arch,
     downloader: &Downloader,
     allow_private: bool,
+    signer: Option<&VerifyingKey>,
 ) -> Result<ResolvedBundle, BaseImageError> {
-    let (text, author) = match location {
-        ManifestLocation::Path(path) => {
-            let path = path.clone();
-            let text = blocking(move || read_regular(&path, MAX_MANIFEST_BYTES))
-                .await
-                .map_err(BaseImageError::ReadManifest)?;
-            (text, Author::Ours)
-        }
-        ManifestLocation::Url(url) => {
-            let (text, from) = downloader
-                .fetch_document_and_origin(url.as_url(), MAX_MANIFEST_BYTES)
-                .await
-                .map_err(BaseImageError::FetchManifest)?;
-            let is_trusted = allow_private || !is_of_the_public(url.as_url(), from).await;
-            (text, if is_trusted { Author::Ours } else { Author::Public })
-        }
+    let (text, from) = read(location, MAX_MANIFEST_BYTES, downloader).await?;
+    if let Some(signer) = signer {
+        // Whatever keeps it from being had: without it, the manifest is not signed.
+        let signature = read(&location.of_signature(), MAX_SIGNATURE_BYTES, downloader).await;
+        let signature = signature.inspect_err(|error| {
+            tracing::debug!(%error, "there is no signature beside the manifest");
+        });
+        let signature = signature.ok().map(|(text, _)| text);
+        signer.verify(SignedKind::BaseImage, &text, signature.as_deref())?;
+    }
+    let author = match location {
+        ManifestLocation::Path(_) => Author::Ours,
+        ManifestLocation::Url(_) if allow_private => Author::Ours,
+        ManifestLocation::Url(url) if is_of_the_public(url.as_url(), from).await => Author::Public,
+        ManifestLocation::Url(_) => Author::Ours,
     };
     Ok(resolve(&HostedManifest::parse(&text)?, location, author, arch)?)
+}
+
+/// Reads a document, and tells the address that it came from.
+async fn read(
+    location: &ManifestLocation,
+    limit: u64,
+    downloader: &Downloader,
+) -> Result<(Vec<u8>, Option<IpAddr>), BaseImageError> {
+    match location {
+        ManifestLocation::Path(path) => {
+            let path = path.clone();
+            let text = blocking(move || read_regular(&path, limit)).await;
+            text.map(|text| (text, None)).map_err(BaseImageError::ReadManifest)
+        }
+        ManifestLocation::Url(url) => downloader
+            .fetch_document_and_origin(url.as_url(), limit)
+            .await
+            .map_err(BaseImageError::FetchManifest),
+    }
 }
 
 /// Who wrote a manifest.
@@ -289,5 +310,65 @@ mod tests {
         assert_eq!(names(at_url(url), named.clone()), pair("vmlinux", "image"));
         assert_eq!(names(named, at_url("http://host/")), pair("image", "rootfs.ext4"));
         assert_eq!(names(at_url("manifest.json"), at_url("r")), pair("vmlinux", "r"));
+    }
+
+    /// What becomes of a manifest with this text and this signature beside it.
+    async fn resolved(
+        text: &[u8],
+        signature: Option<&str>,
+        key: Option<&VerifyingKey>,
+    ) -> &'static str {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("manifest.json");
+        fs_err::write(&path, text).unwrap();
+        if let Some(signature) = signature {
+            fs_err::write(dir.path().join("manifest.json.sig"), signature).unwrap();
+        }
+        let downloader = Downloader::new(crate::DownloaderOptions::default());
+        let location = ManifestLocation::Path(path);
+        let resolved = resolve_hosted(&location, Arch::X86_64, &downloader, false, key).await;
+        resolved.map_or_else(|error| error.code(), |_| "resolved")
+    }
+
+    #[tokio::test]
+    async fn a_manifest_that_is_not_signed_by_the_key_is_not_even_parsed() {
+        use crate::signature::SigningKey;
+        let dir = tempfile::tempdir().unwrap();
+        let (secret, public) = (dir.path().join("secret"), dir.path().join("public"));
+        let text = "-----BEGIN PRIVATE KEY-----\n\
+            MC4CAQAwBQYDK2VwBCIEIAynHSX7rgUxncjgzeV/eN+YqK7Cf/coW2SwFTJPdSEm\n\
+            -----END PRIVATE KEY-----\n";
+        fs_err::write(&secret, text).unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs_err::set_permissions(&secret, private).unwrap();
+        let text = "-----BEGIN PUBLIC KEY-----\n\
+            MCowBQYDK2VwAyEA2YFFctE5kUkvQi2/i37PHIm3mx3g//q679S5deHsXyU=\n\
+            -----END PUBLIC KEY-----\n";
+        fs_err::write(&public, text).unwrap();
+        let secret = SigningKey::read(&secret).unwrap();
+        let key = VerifyingKey::read(&public).unwrap();
+
+        let manifest = manifest(at_url("vmlinux"), at_url("root.ext4"));
+        let text = serde_json::to_vec(&manifest).unwrap();
+        let right = secret.sign(SignedKind::BaseImage, &text);
+        let of_a_snapshot = secret.sign(SignedKind::Snapshot, &text);
+        assert_eq!(resolved(&text, Some(&right), Some(&key)).await, "resolved");
+        assert_eq!(resolved(&text, None, None).await, "resolved");
+        assert_eq!(resolved(&text, None, Some(&key)).await, "BASE_IMAGE_UNSIGNED");
+        let wrong = "BASE_IMAGE_WRONG_SIGNATURE";
+        assert_eq!(resolved(&text, Some(&of_a_snapshot), Some(&key)).await, wrong);
+        assert_eq!(resolved(b"{", Some(&right), Some(&key)).await, wrong);
+        assert_eq!(resolved(b"{", None, None).await, "BASE_IMAGE_MANIFEST_FAILED");
+    }
+
+    #[test]
+    fn a_signature_is_beside_its_manifest() {
+        let of = |location: ManifestLocation| match location.of_signature() {
+            ManifestLocation::Path(path) => path.display().to_string(),
+            ManifestLocation::Url(url) => url.as_url().to_string(),
+        };
+        assert_eq!(of(ManifestLocation::Path("/a/manifest.json".into())), "/a/manifest.json.sig");
+        let url = "https://host/a/manifest.json?token=x";
+        assert_eq!(of(by_url(url)), "https://host/a/manifest.json.sig?token=x");
     }
 }

@@ -14,6 +14,7 @@ use crate::base_image::{
 use crate::draft_dir::DraftDir;
 use crate::regular_file::{ReadFileError, read_regular};
 use crate::rootfs::build_image;
+use crate::signature::{SUFFIX, SignedKind, SigningKey};
 use crate::{BuildRootfs, BuildRootfsError, ReleaseVersion, Sha256Digest};
 
 /// The names of a bundle's files.
@@ -135,13 +136,37 @@ impl BuildBundleError {
 /// When `dir` exists or cannot be written, a part cannot be read or is not what it should be, or the
 /// manifest would break a rule. Nothing is left then.
 pub fn build_bundle(request: &BuildBundle, dir: &Path) -> Result<BuiltBundle, BuildBundleError> {
-    build(request, dir).map_err(|problem| BuildBundleError {
+    build_as(request, dir, None)
+}
+
+/// The same with `manifest.json.sig` beside the manifest, its signature by `key`.
+///
+/// # Errors
+/// As [`build_bundle`].
+pub fn build_signed_bundle(
+    request: &BuildBundle,
+    dir: &Path,
+    key: &SigningKey,
+) -> Result<BuiltBundle, BuildBundleError> {
+    build_as(request, dir, Some(key))
+}
+
+fn build_as(
+    request: &BuildBundle,
+    dir: &Path,
+    key: Option<&SigningKey>,
+) -> Result<BuiltBundle, BuildBundleError> {
+    build(request, dir, key).map_err(|problem| BuildBundleError {
         bundle_id: request.bundle_id.clone(),
         problem: Box::new(problem),
     })
 }
 
-fn build(request: &BuildBundle, dir: &Path) -> Result<BuiltBundle, Problem> {
+fn build(
+    request: &BuildBundle,
+    dir: &Path,
+    key: Option<&SigningKey>,
+) -> Result<BuiltBundle, Problem> {
     // 1. What needs no work to refuse.
     if dir.exists() {
         return Err(Problem::Exists(dir.to_owned()));
@@ -200,6 +225,10 @@ fn build(request: &BuildBundle, dir: &Path) -> Result<BuiltBundle, Problem> {
         .map_err(|error| Problem::Write(io::Error::other(error)))?;
     json.push(b'\n');
     write(&bundle.join(MANIFEST), &json)?;
+    if let Some(key) = key {
+        let signature = key.sign(SignedKind::BaseImage, &json);
+        write(&bundle.join(format!("{MANIFEST}{SUFFIX}")), signature.as_bytes())?;
+    }
     // 4. All of it at once.
     open_to_all(&bundle, 0o755)?;
     let dir = draft.target().to_owned();

@@ -3,4 +3,4 @@
 mod build;
 mod kernel_file;
 
-pub use build::{BuildBundle, BuildBundleError, BuiltBundle, build_bundle};
+pub use build::{BuildBundle, BuildBundleError, BuiltBundle, build_bundle, build_signed_bundle};

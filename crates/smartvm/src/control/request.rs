@@ -1,5 +1,7 @@
 //! What can be asked over a control socket, and the form of the answers.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -39,11 +41,14 @@ pub struct SnapshotCreateCall {
     /// Whether the guest stays paused.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keep_paused: bool,
+    /// The secret key to sign it with, a file of the VM's owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign: Option<PathBuf>,
 }
 
 impl From<SnapshotCreateCall> for CreateSnapshot {
     fn from(call: SnapshotCreateCall) -> Self {
-        Self { name: call.name, base: call.base, keep_paused: call.keep_paused }
+        Self { name: call.name, base: call.base, keep_paused: call.keep_paused, sign: call.sign }
     }
 }
 
@@ -114,7 +119,11 @@ mod tests {
         assert_eq!(read(r#"{"call":"info"}"#), ControlCall::Info);
         assert_eq!(read(r#"{"call":"metrics"}"#), ControlCall::Metrics);
         let call = read(r#"{"call":"snapshot-create","params":{"name":"a","keepPaused":true}}"#);
-        let expected = SnapshotCreateCall { name: "a".parse().ok(), base: None, keep_paused: true };
+        let expected = SnapshotCreateCall {
+            name: "a".parse().ok(),
+            keep_paused: true,
+            ..SnapshotCreateCall::default()
+        };
         assert_eq!(call, ControlCall::SnapshotCreate(expected));
         let text = serde_json::to_string(&call).unwrap();
         assert_eq!(read(&text), call);

@@ -132,6 +132,7 @@ impl From<&SmartVmOptions> for BaseImageManagerOptions {
             bucket: options.bucket_url.clone(),
             releases: options.release_url.clone(),
             allow_private_artifacts: options.allow_private_artifacts,
+            verify_key: options.verify_key.clone(),
             ..Self::new(options.base_image_cache())
         }
     }

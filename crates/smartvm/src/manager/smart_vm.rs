@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use smartvm_images::signature::VerifyingKey;
 use smartvm_network::Network;
 
 use super::registry::Registry;
@@ -15,7 +16,7 @@ use crate::micro_vm::{MicroVm, VmSetup};
 use crate::network::ManagerNetwork;
 use crate::options::SmartVmOptions;
 use crate::smart_vm_error::SmartVmError;
-use crate::snapshot::{HostIdentity, RestorePlan, RestoreVm, SnapshotError, SnapshotStore};
+use crate::snapshot::{HostIdentity, RestorePlan, RestoreVm, SnapshotError, SnapshotStore, Verify};
 use crate::vm_id::VmId;
 
 /// Creates virtual machines and keeps track of them.
@@ -100,10 +101,23 @@ impl SmartVm {
     /// # Errors
     /// `SNAPSHOT_NOT_FOUND`, `SNAPSHOT_DAMAGED`, `VM_EXISTS`; `SNAPSHOT_WRONG_ARCH`,
     /// `SNAPSHOT_WRONG_CPU` and `SNAPSHOT_IS_DIFF` when it cannot be loaded here, `SNAPSHOT_DRIVE_UNNAMED`
-    /// when it was made elsewhere and shares a file of that host. The start fails with
+    /// when it was made elsewhere and shares a file of that host; with the manager's `verifyKey`
+    /// `SNAPSHOT_UNSIGNED`, `SNAPSHOT_WRONG_SIGNATURE` and `KEY_UNUSABLE`. The start fails with
     /// `SNAPSHOT_TAMPERED`, `SNAPSHOT_WRONG_FORMAT`, `FIRECRACKER_TOO_OLD` or what a start fails with.
-    pub fn restore_vm(&self, request: RestoreVm) -> Result<MicroVm, SmartVmError> {
-        let snapshot = self.snapshots()?.get(&request.snapshot).map_err(SnapshotError::from)?;
+    pub fn restore_vm(&self, mut request: RestoreVm) -> Result<MicroVm, SmartVmError> {
+        let store = self.snapshots()?;
+        let snapshot = match &self.options.verify_key {
+            None => store.get(&request.snapshot),
+            Some(key) => {
+                let key = VerifyingKey::read(key).map_err(SnapshotError::from)?;
+                store.get_signed(&request.snapshot, &key)
+            }
+        };
+        let snapshot = snapshot.map_err(SnapshotError::from)?;
+        if self.options.verify_key.is_some() && !snapshot.is_made_here() {
+            // What says that its files were hashed came with it, and is not signed.
+            request.verify = Verify::Always;
+        }
         let host = HostIdentity::here().map_err(|source| SnapshotError::Io {
             action: "look at this host's processor",
             source,

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use fs_err::File;
 use smartvm_images::StageDriveError;
+use smartvm_images::signature::{KeyError, SigningKey};
 use uuid::Uuid;
 
 use super::draft::Draft;
@@ -33,6 +34,8 @@ pub struct CreateSnapshot {
     pub base: Option<SnapshotName>,
     /// Whether the guest stays paused afterwards. If it was paused before, it does anyway.
     pub keep_paused: bool,
+    /// The file of the secret key to sign it with, as [`SigningKey`] reads it.
+    pub sign: Option<PathBuf>,
 }
 
 impl CreateSnapshot {
@@ -56,6 +59,9 @@ pub enum CreateSnapshotError {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] SnapshotStoreError),
+    /// It cannot be signed.
+    #[error("the snapshot cannot be signed")]
+    Key(#[from] KeyError),
     /// The disk is too full.
     #[error("the snapshot needs {needed} bytes in {} and {available} are free", dir.display())]
     NoSpace {
@@ -116,6 +122,7 @@ impl CreateSnapshotError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Store(error) => error.code(),
+            Self::Key(error) => error.code(),
             Self::NoSpace { .. } | Self::Full { .. } => "SNAPSHOT_NO_SPACE",
             Self::WrongBase { .. } => "SNAPSHOT_WRONG_BASE",
             Self::NoTracking => "SNAPSHOT_NOT_TRACKED",
@@ -131,6 +138,7 @@ impl CreateSnapshotError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Store(error) => return error.hint(),
+            Self::Key(error) => return error.hint(),
             Self::CopyDrive(error) => return error.hint(),
             Self::NoSpace { .. } | Self::Full { .. } => {
                 "free space there, or choose another data directory (--data-dir)".to_owned()
@@ -175,13 +183,14 @@ pub(crate) fn prepare(
     vm: &Circumstances,
     drives: &[PathBuf],
 ) -> Result<Prepared, CreateSnapshotError> {
+    let key = request.sign.as_deref().map(SigningKey::read).transpose()?;
     let store = SnapshotStore::open(store)?;
     let parent = request.base.as_ref().map(|base| parent(&store, base, vm)).transpose()?;
     let name = match &request.name {
         Some(name) => name.clone(),
         None => default_name(&vm.vm_id),
     };
-    let draft = store.draft(&name)?;
+    let draft = store.draft(&name)?.signed_by(key);
     let failed = |source| CreateSnapshotError::Io { action: "make the snapshot's files", source };
     for file in [files::VMSTATE, files::MEMORY] {
         private_file(&draft.path().join(file)).map_err(failed)?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 use rustix::fs::{Mode, fchmod, fchown};
 use rustix::process::{getegid, geteuid};
+use smartvm_images::signature::{SignedKind, SigningKey};
 
 use super::digest::Sha256Digest;
 use super::files;
@@ -23,6 +24,7 @@ pub(crate) struct Draft {
     store: SnapshotStore,
     name: SnapshotName,
     path: PathBuf,
+    key: Option<SigningKey>,
     /// Held, not read: the lock is what says that the maker lives.
     _lock: File,
     published: bool,
@@ -30,7 +32,13 @@ pub(crate) struct Draft {
 
 impl Draft {
     pub(super) fn new(store: SnapshotStore, name: SnapshotName, path: PathBuf, lock: File) -> Self {
-        Self { store, name, path, _lock: lock, published: false }
+        Self { store, name, path, key: None, _lock: lock, published: false }
+    }
+
+    /// The same, which is signed with the key, if there is one, before it has a name.
+    pub(super) fn signed_by(mut self, key: Option<SigningKey>) -> Self {
+        self.key = key;
+        self
     }
 
     pub(crate) fn name(&self) -> &SnapshotName {
@@ -121,9 +129,11 @@ impl Draft {
         let text = serde_json::to_vec_pretty(manifest).map_err(io::Error::other)?;
         // What could not be read back gets no name.
         SnapshotManifest::parse(&text).map_err(io::Error::other)?;
-        let path = self.path.join(files::MANIFEST);
-        fs_err::write(&path, text)?;
-        File::open(&path)?.sync_all()?;
+        self.write(files::MANIFEST, &text)?;
+        if let Some(key) = &self.key {
+            let signature = key.sign(SignedKind::Snapshot, &text);
+            self.write(files::SIGNATURE, signature.as_bytes())?;
+        }
         stamps.write(&self.path)?;
         let drives = self.path.join(files::DRIVES);
         if drives.is_dir() {
@@ -131,6 +141,12 @@ impl Draft {
             File::open(&drives)?.sync_all()?;
         }
         File::open(&self.path)?.sync_all()
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        let path = self.path.join(name);
+        fs_err::write(&path, content)?;
+        File::open(&path)?.sync_all()
     }
 }
 

@@ -7,6 +7,8 @@ pub(super) const VMSTATE: &str = "vmstate";
 pub(super) const MEMORY: &str = "memory";
 /// One file a captured drive, named by its id.
 pub(super) const DRIVES: &str = "drives";
+/// The signature of the manifest, if it has one.
+pub(super) const SIGNATURE: &str = "manifest.json.sig";
 /// That this store made the snapshot itself.
 pub(super) const ORIGIN: &str = "origin";
 /// Which files were found to be what the manifest says, and what they looked like then.

@@ -4,6 +4,7 @@
 //! <dataDir>/snapshots/     0700, ours
 //!   <name>/                0700
 //!     manifest.json        what it is, what it needs, the SHA-256 of each file
+//!     manifest.json.sig    its signature, if it was asked for
 //!     vmstate              devices and processors, in Firecracker's own form
 //!     memory               the guest's memory, or what has changed of it since the parent
 //!     drives/<driveId>     the drives that the guest could write to, as they were at that moment

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use smartvm_images::signature::KeyError;
+
 use super::compatible::IncompatibleSnapshot;
 use super::create::CreateSnapshotError;
 use super::restore::{RestoreRefused, TooOld};
@@ -34,6 +36,9 @@ pub enum SnapshotError {
     /// The guest's page faults cannot be served.
     #[error(transparent)]
     Uffd(#[from] UffdError),
+    /// The key that snapshots must be signed by cannot be used.
+    #[error("nothing can be verified")]
+    Key(#[from] KeyError),
     /// The operating system refused.
     #[error("cannot {action}")]
     Io {
@@ -56,6 +61,7 @@ impl SnapshotError {
             Self::Verify(error) => error.code(),
             Self::TooOld(_) => "FIRECRACKER_TOO_OLD",
             Self::Uffd(_) => "UFFD_FAILED",
+            Self::Key(error) => error.code(),
             Self::Io { .. } => "RESTORE_FAILED",
         }
     }
@@ -70,6 +76,7 @@ impl SnapshotError {
             Self::Refused(error) => error.hint(),
             Self::Verify(error) => error.hint(),
             Self::TooOld(error) => Some(format!("use Firecracker {} or newer", error.since)),
+            Self::Key(error) => error.hint(),
             Self::Uffd(_) | Self::Io { .. } => None,
         }
     }

@@ -4,19 +4,21 @@
 //! its maker holds a lock on it; a draft whose lock is free was left by a process that died, and
 //! whoever changes the store next removes it.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use fs_err::File;
 use rustix::fs::{FlockOperation, flock};
+use smartvm_images::signature::{MAX_SIGNATURE_BYTES, SignatureError, SignedKind, VerifyingKey};
 use uuid::Uuid;
 
 use super::draft::Draft;
 use super::files;
-use super::manifest::SnapshotParent;
+use super::manifest::{SnapshotManifest, SnapshotParent};
 use super::name::{InvalidSnapshotName, SnapshotName};
 use super::origin::OriginKey;
+use super::own_file::open_own;
 use super::read::ReadManifestError;
 use super::stored::Snapshot;
 use crate::home::{UnsafeDirectory, ensure_private_dir};
@@ -62,6 +64,14 @@ pub enum SnapshotStoreError {
         /// The differential snapshots that need it.
         children: Vec<SnapshotName>,
     },
+    /// It is not signed by the key that it must be signed by.
+    #[error("snapshot {name} is not trusted")]
+    Signature {
+        /// The name.
+        name: SnapshotName,
+        /// Why not.
+        source: SignatureError,
+    },
     /// Its manifest cannot be read.
     #[error("snapshot {name} cannot be used")]
     Damaged {
@@ -92,6 +102,8 @@ impl SnapshotStoreError {
             Self::NotFound { .. } => "SNAPSHOT_NOT_FOUND",
             Self::Exists { .. } => "SNAPSHOT_EXISTS",
             Self::InUse { .. } => "SNAPSHOT_IN_USE",
+            Self::Signature { source: SignatureError::Unsigned, .. } => "SNAPSHOT_UNSIGNED",
+            Self::Signature { .. } => "SNAPSHOT_WRONG_SIGNATURE",
             Self::Damaged { .. } => "SNAPSHOT_DAMAGED",
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "SNAPSHOT_NO_SPACE"
@@ -112,6 +124,9 @@ impl SnapshotStoreError {
             Self::InUse { .. } => {
                 Some("merge or remove the snapshots that are built on it first".to_owned())
             }
+            Self::Signature { source: SignatureError::Unsigned, .. } => Some(
+                "have it signed where it is made: smartvm snapshot create VM --sign KEY".to_owned(),
+            ),
             Self::Damaged { name, .. } => {
                 Some(format!("remove it with `smartvm snapshot rm {name}` and make another one"))
             }
@@ -149,6 +164,26 @@ impl SnapshotStore {
     /// # Errors
     /// `SNAPSHOT_NOT_FOUND` names the snapshots there are; `SNAPSHOT_DAMAGED`.
     pub fn get(&self, name: &SnapshotName) -> Result<Snapshot, SnapshotStoreError> {
+        self.find(name, None)
+    }
+
+    /// The same, which must be signed by `key`. Nothing of it is parsed before that is sure.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get); `SNAPSHOT_UNSIGNED` and `SNAPSHOT_WRONG_SIGNATURE`.
+    pub fn get_signed(
+        &self,
+        name: &SnapshotName,
+        key: &VerifyingKey,
+    ) -> Result<Snapshot, SnapshotStoreError> {
+        self.find(name, Some(key))
+    }
+
+    fn find(
+        &self,
+        name: &SnapshotName,
+        signer: Option<&VerifyingKey>,
+    ) -> Result<Snapshot, SnapshotStoreError> {
         let dir = self.dir.join(name.as_str());
         if !dir.is_dir() {
             return Err(SnapshotStoreError::NotFound {
@@ -162,7 +197,14 @@ impl SnapshotStore {
             path: self.dir.clone(),
             source,
         })?;
-        let snapshot = Snapshot::read(&dir, key.as_ref()).map_err(damaged)?;
+        let text = SnapshotManifest::read_text(&dir.join(files::MANIFEST)).map_err(damaged)?;
+        if let Some(signer) = signer {
+            let signature = read_signature(&dir);
+            signer
+                .verify(SignedKind::Snapshot, &text, signature.as_deref())
+                .map_err(|source| SnapshotStoreError::Signature { name: name.clone(), source })?;
+        }
+        let snapshot = Snapshot::parse(&dir, &text, key.as_ref()).map_err(damaged)?;
         if snapshot.name() != name {
             let what = format!("its name is {}", snapshot.name());
             return Err(damaged(ReadManifestError::Nonsense { what }));
@@ -322,6 +364,14 @@ impl SnapshotStore {
         names.sort();
         Ok(names)
     }
+}
+
+/// What is in the file of a snapshot's signature, if there is one.
+fn read_signature(dir: &Path) -> Option<Vec<u8>> {
+    let file = open_own(dir, Path::new(files::SIGNATURE)).ok()?;
+    let mut text = Vec::new();
+    file.take(MAX_SIGNATURE_BYTES).read_to_end(&mut text).ok()?;
+    Some(text)
 }
 
 fn lock_dir(path: &Path, how: FlockOperation) -> io::Result<File> {

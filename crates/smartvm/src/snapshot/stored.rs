@@ -85,14 +85,18 @@ impl Snapshot {
     /// # Errors
     /// When its manifest cannot be read.
     pub fn open(dir: &Path) -> Result<Self, ReadManifestError> {
-        Self::read(dir, None)
+        let text = SnapshotManifest::read_text(&dir.join(files::MANIFEST))?;
+        Self::parse(dir, &text, None)
     }
 
-    /// The same in a store with this key.
-    pub(super) fn read(dir: &Path, key: Option<&OriginKey>) -> Result<Self, ReadManifestError> {
-        let text = SnapshotManifest::read_text(&dir.join(files::MANIFEST))?;
-        let manifest = SnapshotManifest::parse(&text)?;
-        let made_here = key.is_some_and(|key| key.has_marked(dir, &manifest.name, &text));
+    /// The one in `dir`, whose manifest has this text, in a store with this key.
+    pub(super) fn parse(
+        dir: &Path,
+        text: &[u8],
+        key: Option<&OriginKey>,
+    ) -> Result<Self, ReadManifestError> {
+        let manifest = SnapshotManifest::parse(text)?;
+        let made_here = key.is_some_and(|key| key.has_marked(dir, &manifest.name, text));
         Ok(Self { dir: dir.to_owned(), manifest, made_here })
     }
 

@@ -30,6 +30,7 @@ fn settings(dir: &Path) -> Settings {
         jail_dir: None,
         image_cache_dir: None,
         firecracker: None,
+        verify_key: None,
         accepted_defects: Vec::new(),
         network_dir: dir.join("net"),
         wireguard: None,

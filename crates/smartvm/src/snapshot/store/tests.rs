@@ -1,3 +1,5 @@
+use smartvm_images::signature::SigningKey;
+
 use super::*;
 use crate::snapshot::files;
 use crate::snapshot::samples::{manifest, put};
@@ -110,4 +112,53 @@ fn a_snapshot_under_another_name_is_damaged() {
     fs_err::rename(made.dir(), store.dir().join("two")).unwrap();
     assert_eq!(store.get(&name("two")).unwrap_err().code(), "SNAPSHOT_DAMAGED");
     assert!(store.list().unwrap().is_empty());
+}
+
+#[test]
+fn what_is_not_signed_by_the_key_is_not_even_parsed() {
+    let (dir, store) = store();
+    let key = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs_err::write(&path, text).unwrap();
+        fs_err::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+        path
+    };
+    let secret = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEIAynHSX7rgUxncjgzeV/eN+YqK7Cf/coW2SwFTJPdSEm\n\
+        -----END PRIVATE KEY-----\n";
+    let public = "-----BEGIN PUBLIC KEY-----\n\
+        MCowBQYDK2VwAyEA2YFFctE5kUkvQi2/i37PHIm3mx3g//q679S5deHsXyU=\n\
+        -----END PUBLIC KEY-----\n";
+    let other = public.replace(
+        "2YFFctE5kUkvQi2/i37PHIm3mx3g//q679S5deHsXyU=",
+        "OfpCNLd77e7N1TBMo0VLebcmeUHytM+oBL5ckfrX2E4=",
+    );
+    let secret = SigningKey::read(&key("secret", secret)).unwrap();
+    let public = VerifyingKey::read(&key("public", public)).unwrap();
+    let other = VerifyingKey::read(&key("other", &other)).unwrap();
+
+    let unsigned = put(&store, "unsigned", None, &[(0, 1)]);
+    let code = |name_: &str, key| store.get_signed(&name(name_), key).unwrap_err().code();
+    assert_eq!(code("unsigned", &public), "SNAPSHOT_UNSIGNED");
+
+    let draft = store.draft(&name("signed")).unwrap().signed_by(Some(secret));
+    for file in [files::MEMORY, files::VMSTATE] {
+        fs_err::copy(unsigned.dir().join(file), draft.path().join(file)).unwrap();
+    }
+    let mut described = manifest("signed");
+    described.drives.clear();
+    let signed = draft.publish(described).unwrap();
+    assert!(store.get_signed(&name("signed"), &public).unwrap().is_made_here());
+    assert_eq!(code("signed", &other), "SNAPSHOT_WRONG_SIGNATURE");
+
+    // The signature of one is none of another, and none of a file that it does not know.
+    let signature = fs_err::read(signed.dir().join(files::SIGNATURE)).unwrap();
+    fs_err::write(unsigned.dir().join(files::SIGNATURE), &signature).unwrap();
+    assert_eq!(code("unsigned", &public), "SNAPSHOT_WRONG_SIGNATURE");
+    let moved = store.dir().join("renamed");
+    fs_err::rename(signed.dir(), &moved).unwrap();
+    assert_eq!(code("renamed", &public), "SNAPSHOT_DAMAGED");
+    fs_err::write(moved.join(files::MANIFEST), "{").unwrap();
+    assert_eq!(code("renamed", &public), "SNAPSHOT_WRONG_SIGNATURE");
 }
