@@ -36,6 +36,7 @@ fn request(dir: &Path, number: usize) -> AttachGuest {
         iface: "eth0".to_owned(),
         scope: dir.display().to_string(),
         owner: dir.join("owner"),
+        owner_process: None,
         uid: 1000,
         gid: 1000,
         mac: None,

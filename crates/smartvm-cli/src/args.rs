@@ -59,8 +59,8 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Where sockets and private copies of drives of running VMs are [default: a private
-    /// directory in /dev/shm]
+    /// Where sockets and private copies of drives of running VMs are [default: /run/smartvm/vms for
+    /// root, else $XDG_RUNTIME_DIR/smartvm or a private directory in /dev/shm]
     #[arg(
         long,
         global = true,

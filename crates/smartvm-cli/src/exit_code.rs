@@ -116,6 +116,7 @@ impl Exit {
             | "JAILER_NOT_EXECUTABLE"
             | "JAILER_VERSION_MISMATCH"
             | "JAILER_WRONG_ARCH"
+            | "HOST_LOCK_BUSY"
             | "JAIL_DIR_UNUSABLE"
             | "JAIL_NO_SPACE"
             | "JAIL_REQUIRED"

@@ -15,12 +15,14 @@
 //! | `SMARTVM_VERIFY_KEY` | which key images and snapshots must be signed by | `--verify` of `run`, `snapshot restore` |
 //! | `SMARTVM_AGENT` | which guest init `kernel import` packs | `kernel import --init` |
 //! | `XDG_DATA_HOME`, `HOME` | the default data directory of a user who is not root | |
+//! | `XDG_RUNTIME_DIR` | the same for the runtime directory | |
 //! | `PATH` | where to look for `firecracker` | |
 //! | `NO_COLOR`, `CLICOLOR_FORCE` | no colours, or colours everywhere | |
 //!
 //! Flags win over variables. clap reads the variables of the flags.
 
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use smartvm::SmartVmOptions;
@@ -76,9 +78,16 @@ impl Settings {
             None if rustix::process::geteuid().is_root() => defaults.data_dir,
             None => user_data_dir(variable("XDG_DATA_HOME"), variable("HOME"))?,
         };
+        let xdg_runtime_dir = match rustix::process::geteuid() {
+            us if us.is_root() => None,
+            us => user_runtime_dir(variable("XDG_RUNTIME_DIR"), us.as_raw()),
+        };
         Ok(Self {
             data_dir: absolute(&data_dir)?,
-            runtime_dir: absolute(global.runtime_dir.as_deref().unwrap_or(&defaults.runtime_dir))?,
+            runtime_dir: absolute(match &global.runtime_dir {
+                Some(dir) => dir,
+                None => xdg_runtime_dir.as_ref().unwrap_or(&defaults.runtime_dir),
+            })?,
             jail_dir: global.jail_dir.as_deref().map(absolute).transpose()?,
             image_cache_dir: global.image_cache_dir.as_deref().map(absolute).transpose()?,
             network_dir: absolute(
@@ -166,6 +175,14 @@ fn user_data_dir(xdg: Option<OsString>, home: Option<OsString>) -> Result<PathBu
     })
 }
 
+/// Below the one that the session made for its user; after `su` or `sudo` the variable still names
+/// another's.
+fn user_runtime_dir(xdg: Option<OsString>, us: u32) -> Option<PathBuf> {
+    let base = xdg.map(PathBuf::from).filter(|path| path.is_absolute())?;
+    let is_ours = fs_err::symlink_metadata(&base).is_ok_and(|it| it.is_dir() && it.uid() == us);
+    is_ours.then(|| base.join("smartvm"))
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one place of the command that reads it")]
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
@@ -178,6 +195,17 @@ mod tests {
     fn dir(xdg: Option<&str>, home: Option<&str>) -> Option<String> {
         let dir = user_data_dir(xdg.map(Into::into), home.map(Into::into)).ok()?;
         Some(dir.display().to_string())
+    }
+
+    #[test]
+    fn a_users_runtime_directory_is_in_their_session_s_and_in_no_other() {
+        let session = tempfile::tempdir().unwrap();
+        let us = rustix::process::geteuid().as_raw();
+        let dir = |path: &Path, us| user_runtime_dir(Some(path.into()), us);
+        assert_eq!(dir(session.path(), us), Some(session.path().join("smartvm")));
+        assert_eq!(dir(session.path(), us + 1), None);
+        assert_eq!(dir(Path::new("run"), us), None);
+        assert_eq!(user_runtime_dir(None, us), None);
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub use client::{Answer, AnswerError, ApiClient, ApiError, ConnectError, Exchang
 pub use console::{Console, ConsoleChunk, ConsoleReader, ConsoleRecording};
 pub use jailer::{
     BindMount, JailSpec, JailerBinary, OpenJailerError, ProbeJailerError, ResourceLimits, end_jail,
+    jail_lives,
 };
 pub use log::{FirecrackerLog, LogFile, LogLine, LogPipe, Severity};
 pub use metrics::{
@@ -41,10 +42,11 @@ pub use metrics::{
     MetricsTotals, ParseFlushError,
 };
 pub use process::{
-    FirecrackerProcess, LaunchError, LaunchSpec, ProcessExit, ProcessIdentity, ReadyError,
-    StopStep, TERM_THEN_KILL, Termination, is_stopped, raise_open_files,
+    FirecrackerProcess, LaunchError, LaunchSpec, ProcessExit, ReadyError, StopStep, TERM_THEN_KILL,
+    Termination, raise_open_files,
 };
 /// What [`FirecrackerProcess::signal`] sends.
 pub use rustix::process::Signal;
+pub use smartvm_dir::{ProcessIdentity, is_stopped};
 pub use stream::{BoundedFile, Fifo, OpenBoundedFileError, PipeCopy};
 pub use version::{FirecrackerVersion, ParseVersionError};

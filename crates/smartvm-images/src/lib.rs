@@ -33,7 +33,6 @@ mod free_space;
 mod host_tool;
 mod image_lock;
 mod kernel;
-mod owned_dir;
 mod quoted;
 mod regular_file;
 mod release;
@@ -58,7 +57,6 @@ pub use kernel::{
     ModuleIndex, ParseImageError, ParseModulesError, StoredKernel, UnpackKernelError,
     VerifyKernelError,
 };
-pub use owned_dir::OwnedDirError;
 pub use regular_file::ReadFileError;
 pub use release::{
     ArchiveError, InstalledRelease, InvalidBaseUrl, ParseChecksumError, ParseReleaseVersionError,

@@ -31,7 +31,7 @@ pub use config::{
     NetworkInterfaceConfig, PmemConfig, RateLimiterConfig, ReadConfigError, RegisterModifierConfig,
     SerialConfig, TokenBucketConfig, VcpuFeaturesConfig, VmConfig, VmSpec, VsockConfig,
 };
-pub use home::{ClaimError, FindVmError, FoundVm, RuntimeDirError, SweepReport, UnsafeDirectory};
+pub use home::{ClaimError, FindVmError, FoundVm, RuntimeDirError, SweepReport};
 pub use image_use::UseImageError;
 pub use jail::{
     AppliedLimits, CgroupConfig, CgroupError, ChrootBaseError, Confinement, IoLimit, JailConfig,
@@ -50,6 +50,7 @@ pub use preflight::{
     VsockPathUnusable,
 };
 pub use smart_vm_error::SmartVmError;
+pub use smartvm_dir::UnsafeDirectory;
 pub use smartvm_firecracker as firecracker;
 pub use smartvm_images as images;
 pub use smartvm_network as networking;

@@ -30,9 +30,11 @@ pub struct SmartVmOptions {
     /// root; others say where, since only the command may look at their environment, and get
     /// a directory next to the runtime directory otherwise.
     pub data_dir: PathBuf,
-    /// What goes with the VMs: sockets, private copies of drives. Default: `/dev/shm/.smartvm/runtime`
-    /// for root and `/dev/shm/.smartvm-UID/runtime` for others where `/dev/shm` is a directory, else
-    /// the same below the system's directory for temporary files.
+    /// What goes with the VMs: sockets, and private copies of drives of those that are not jailed.
+    /// Default: `/run/smartvm/vms` for root. Others say where, best `$XDG_RUNTIME_DIR/smartvm`, since only
+    /// the command may look at their environment; else it is `/dev/shm/.smartvm-UID/runtime` where
+    /// `/dev/shm` is a directory, or the same below the system's directory for temporary files, and is
+    /// refused when somebody else has made it.
     pub runtime_dir: PathBuf,
     /// Whether a writable drive is a private copy that goes with its VM. Default: yes.
     pub ephemeral_writable_drives: bool,
@@ -157,7 +159,11 @@ impl Default for SmartVmOptions {
             } else {
                 home.join("data")
             },
-            runtime_dir: home.join("runtime"),
+            runtime_dir: if geteuid().is_root() {
+                PathBuf::from(ROOT_RUNTIME_DIR)
+            } else {
+                home.join("runtime")
+            },
             ephemeral_writable_drives: true,
             firecracker_binary_path: None,
             firecracker_version: None,
@@ -191,6 +197,21 @@ impl Default for SmartVmOptions {
     }
 }
 
+/// Where only root can make anything, and which the host's restart forgets.
+const ROOT_RUNTIME_DIR: &str = "/run/smartvm/vms";
+
+/// The runtime directory that was the default before, where another one is now: others could make it
+/// before us there. What older versions left in it is swept.
+pub(crate) fn former_runtime_dir(now: &Path) -> Option<PathBuf> {
+    let us = geteuid();
+    let is_default = if us.is_root() {
+        now == Path::new(ROOT_RUNTIME_DIR)
+    } else {
+        now.starts_with(format!("/run/user/{}", us.as_raw()))
+    };
+    is_default.then(|| volatile_home().join("runtime"))
+}
+
 /// A place in memory where the system has one. Each user has their own: whoever made a shared one
 /// first would lock the others out.
 fn volatile_home() -> PathBuf {
@@ -217,14 +238,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_runtime_directory_of_root_is_in_memory() {
-        if geteuid().is_root() && Path::new("/dev/shm").is_dir() {
-            let options = SmartVmOptions::default();
-            assert_eq!(options.runtime_dir, Path::new("/dev/shm/.smartvm/runtime"));
+    fn the_runtime_directory_of_root_is_where_only_root_can_make_it() {
+        let options = SmartVmOptions::default();
+        if geteuid().is_root() {
+            assert_eq!(options.runtime_dir, Path::new("/run/smartvm/vms"));
             assert_eq!(options.data_dir, Path::new("/var/lib/smartvm"));
+            let former = former_runtime_dir(&options.runtime_dir).unwrap();
+            assert!(former.ends_with(".smartvm/runtime"));
         } else {
-            assert!(SmartVmOptions::default().runtime_dir.ends_with("runtime"));
+            assert!(options.runtime_dir.ends_with("runtime"));
         }
+        assert_eq!(former_runtime_dir(Path::new("/elsewhere")), None);
     }
 
     #[test]

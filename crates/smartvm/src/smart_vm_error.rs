@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use smartvm_dir::UnsafeDirectory;
 use smartvm_firecracker::capability::KnownBadError;
 use smartvm_firecracker::{
     ApiError, FlushMetricsError, LaunchError, OpenBinaryError, OpenBoundedFileError,
@@ -17,7 +18,7 @@ use smartvm_network::wireguard::InvalidWireGuard;
 use smartvm_network::{AttachError, ChangePolicyError, OpenNetworkError};
 
 use crate::config::{InvalidConfig, ReadConfigError};
-use crate::home::{ClaimError, RuntimeDirError, UnsafeDirectory};
+use crate::home::{ClaimError, RuntimeDirError};
 use crate::image_use::UseImageError;
 use crate::jail::{JailerVersionError, MakeJailError, PlanJailError};
 use crate::lifecycle::{Call, InvalidState};
@@ -271,11 +272,10 @@ impl SmartVmError {
             Self::Preflight(error) => error.code(),
             Self::InvalidState(_) => "INVALID_STATE",
             Self::UnsafeDirectory(_) => "UNSAFE_DIRECTORY",
-            Self::Sweep(_)
-            | Self::RuntimeDir { .. }
-            | Self::Adopt { .. }
-            | Self::Claim(ClaimError::Io { .. }) => "RUNTIME_DIR_FAILED",
-            Self::Exists { .. } | Self::Claim(_) => "VM_EXISTS",
+            Self::Sweep(error) => error.code(),
+            Self::RuntimeDir { .. } | Self::Adopt { .. } => "RUNTIME_DIR_FAILED",
+            Self::Claim(error) => error.code(),
+            Self::Exists { .. } => "VM_EXISTS",
             Self::Binary(error) => error.code(),
             Self::PlanJail(error) => error.code(),
             Self::JailerVersion(error) => error.code(),
@@ -322,9 +322,9 @@ impl SmartVmError {
         match self {
             Self::Preflight(error) => error.hint(),
             Self::UnsafeDirectory(error) => error.hint(),
-            Self::Exists { .. } | Self::Claim(ClaimError::InUse { .. }) => {
-                Some("choose another id, or stop the VM that has it".to_owned())
-            }
+            Self::Sweep(error) => error.hint(),
+            Self::Claim(error) => error.hint(),
+            Self::Exists { .. } => Some("choose another id, or stop the VM that has it".to_owned()),
             Self::Binary(error) => error.hint(),
             Self::PlanJail(error) => error.hint(),
             Self::JailerVersion(error) => error.hint(),

@@ -119,10 +119,16 @@ impl Drop for SmallDisk {
     }
 }
 
+/// A manager whose runtime directory is a file system of this size, which is unmounted first.
+fn on_a_small_disk(bytes: u32) -> (Bench, SmallDisk) {
+    let mut disk = None;
+    let bench = Bench::with(|options| disk = Some(SmallDisk::mount(&options.runtime_dir, bytes)));
+    (bench, disk.unwrap())
+}
+
 #[tokio::test]
 async fn a_disk_that_is_full_while_drives_are_copied_fails_the_start_whole() {
-    let bench = Bench::new();
-    let _disk = SmallDisk::mount(bench.home.runtime_dir(), 64 * 1024);
+    let (bench, _disk) = on_a_small_disk(64 * 1024);
     let source = bench.file("disk");
     fs_err::write(&source, vec![1; 256 * 1024]).unwrap();
     let mut config = bench.config(&TinyGuest::halts());
@@ -137,14 +143,12 @@ async fn a_disk_that_is_full_while_drives_are_copied_fails_the_start_whole() {
 
 #[tokio::test]
 async fn a_disk_that_is_full_from_the_start_fails_it_whole() {
-    let bench = Bench::new();
+    let (bench, _disk) = on_a_small_disk(16 * 1024);
     let full = bench.home.runtime_dir().to_owned();
-    let _disk = SmallDisk::mount(&full, 16 * 1024);
-    let smartvm = smartvm::SmartVm::new(bench.smartvm.options().clone()).unwrap();
     let filler = full.join(".filler");
     // Until the file system takes no further byte.
     let _ = fs_err::write(&filler, vec![0; 64 * 1024]);
-    let vm = smartvm.create_vm(&bench.config(&TinyGuest::halts())).unwrap();
+    let vm = bench.smartvm.create_vm(&bench.config(&TinyGuest::halts())).unwrap();
     assert_eq!(vm.start().await.unwrap_err().code(), "RUNTIME_DIR_FAILED");
     assert_eq!(bench.vm_dirs(), Vec::<PathBuf>::new());
     fs_err::remove_file(&filler).unwrap();

@@ -85,7 +85,11 @@ async fn an_owner_killed_at_any_moment_leaves_nothing_that_is_not_swept() {
 #[tokio::test]
 async fn a_firecracker_that_outlived_its_owner_is_ended() {
     let bench = Bench::new();
-    let mut survivor = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+    // As Firecracker does, it works in the VM's directory.
+    let dir = bench.home.runtime_dir().join("orphan");
+    fs_err::create_dir(&dir).unwrap();
+    let mut survivor = Command::new("/bin/sleep");
+    let mut survivor = survivor.arg("1000").current_dir(&dir).spawn().unwrap();
     let identity = ProcessIdentity::of(Pid::from_child(&survivor)).unwrap();
     leave_record(bench.home.runtime_dir(), "orphan", &identity);
     let report = bench.smartvm.sweep().unwrap();
@@ -98,7 +102,10 @@ async fn a_firecracker_that_outlived_its_owner_is_ended() {
 #[tokio::test]
 async fn a_process_that_only_has_the_same_number_is_left_alone() {
     let bench = Bench::new();
-    let mut stranger = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+    let dir = bench.home.runtime_dir().join("orphan");
+    fs_err::create_dir(&dir).unwrap();
+    let mut stranger = Command::new("/bin/sleep");
+    let mut stranger = stranger.arg("1000").current_dir(&dir).spawn().unwrap();
     let mut identity = ProcessIdentity::of(Pid::from_child(&stranger)).unwrap();
     identity.start_time += 1;
     leave_record(bench.home.runtime_dir(), "orphan", &identity);
@@ -111,9 +118,9 @@ async fn a_process_that_only_has_the_same_number_is_left_alone() {
 
 fn leave_record(runtime_dir: &Path, id: &str, process: &ProcessIdentity) {
     let dir = runtime_dir.join(id);
-    fs_err::create_dir(&dir).unwrap();
-    // Whoever holds no lock is dead, whatever the record says.
-    let owner = ProcessIdentity::of(rustix::process::getpid()).unwrap();
+    fs_err::create_dir_all(&dir).unwrap();
+    let mut owner = ProcessIdentity::of(rustix::process::getpid()).unwrap();
+    owner.start_time += 1;
     let record = serde_json::json!({
         "schemaVersion": 1, "id": id, "owner": owner, "firecracker": process,
     });

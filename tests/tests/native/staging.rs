@@ -102,56 +102,63 @@ fn what_does_not_fit_is_refused_and_what_runs_out_of_space_is_removed() {
     assert!(!memory.path().join("c").exists(), "half a copy was left");
 }
 
-#[tokio::test]
-async fn a_start_without_space_for_its_drives_leaves_nothing_and_the_next_one_works() {
+#[test]
+fn a_start_without_space_for_its_drives_leaves_nothing_and_the_next_one_works() {
     let memory = LoopFs::memory(8 * MIB);
-    let runtime = memory.path().join("run");
-    fs_err::create_dir(&runtime).unwrap();
-    fs_err::set_permissions(&runtime, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    let bench = Bench::with(|options| options.runtime_dir = runtime.clone());
-    let mut config = bench.config(&TinyGuest::halts());
-    let large = image(bench.home.path(), "large", 16);
-    config.drives = vec![drive("data", &large)];
-    let vm = bench.smartvm.create_vm(&config).unwrap();
-    let error = vm.start().await.unwrap_err();
-    assert_eq!(error.code(), "DRIVE_STAGING_FAILED", "{}", whole(&error));
-    assert_eq!(vm.state(), VmState::Error);
-    assert_eq!(crate::support::vm_dirs(&runtime), Vec::<PathBuf>::new());
-    assert!(free_bytes(memory.path()) > 7 * MIB);
-    config.drives = vec![drive("data", &image(bench.home.path(), "small", 1))];
-    let vm = bench.smartvm.create_vm(&config).unwrap();
-    vm.start().await.unwrap();
-    vm.cleanup().await.unwrap();
-    assert_eq!(crate::support::vm_dirs(&runtime), Vec::<PathBuf>::new());
-    drop(bench);
+    // What holds the file system goes with the runtime, before it does.
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let runtime = memory.path().join("run");
+        fs_err::create_dir(&runtime).unwrap();
+        fs_err::set_permissions(&runtime, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .unwrap();
+        let bench = Bench::with(|options| options.runtime_dir = runtime.clone());
+        let mut config = bench.config(&TinyGuest::halts());
+        let large = image(bench.home.path(), "large", 16);
+        config.drives = vec![drive("data", &large)];
+        let vm = bench.smartvm.create_vm(&config).unwrap();
+        let error = vm.start().await.unwrap_err();
+        assert_eq!(error.code(), "DRIVE_STAGING_FAILED", "{}", whole(&error));
+        assert_eq!(vm.state(), VmState::Error);
+        assert_eq!(crate::support::vm_dirs(&runtime), Vec::<PathBuf>::new());
+        assert!(free_bytes(memory.path()) > 7 * MIB);
+        config.drives = vec![drive("data", &image(bench.home.path(), "small", 1))];
+        let vm = bench.smartvm.create_vm(&config).unwrap();
+        vm.start().await.unwrap();
+        vm.cleanup().await.unwrap();
+        assert_eq!(crate::support::vm_dirs(&runtime), Vec::<PathBuf>::new());
+    });
 }
 
-#[tokio::test]
-async fn several_drives_of_a_vm_are_shared_copies_on_xfs_and_go_with_it() {
+#[test]
+fn several_drives_of_a_vm_are_shared_copies_on_xfs_and_go_with_it() {
     let xfs = LoopFs::xfs(600);
-    let runtime = xfs.path().join("run");
-    fs_err::create_dir(&runtime).unwrap();
-    fs_err::set_permissions(&runtime, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    let bench = Bench::with(|options| options.runtime_dir = runtime.clone());
-    let mut config = bench.config(&TinyGuest::halts());
-    let sources: Vec<_> =
-        (0..3).map(|number| image(xfs.path(), &format!("disk-{number}"), 64)).collect();
-    config.drives = sources.iter().enumerate().map(|(n, it)| drive(&format!("d{n}"), it)).collect();
-    let before: Vec<_> = sources.iter().map(|source| state_of(source)).collect();
-    let free = free_bytes(xfs.path());
-    let vm = bench.smartvm.create_vm(&config).unwrap();
-    vm.start().await.unwrap();
-    let drives = vm.runtime_dir().join("drives");
-    for number in 0..3 {
-        let staged = fs_err::metadata(drives.join(format!("d{number}-disk-{number}"))).unwrap();
-        assert_eq!(staged.len(), 64 * MIB);
-    }
-    let taken = free.saturating_sub(free_bytes(xfs.path()));
-    assert!(taken < 16 * MIB, "the copies took {taken} bytes");
-    vm.cleanup().await.unwrap();
-    assert!(!drives.exists());
-    assert!(sources.iter().zip(&before).all(|(source, before)| state_of(source) == *before));
-    drop(bench);
+    // What holds the file system goes with the runtime, before it does.
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let runtime = xfs.path().join("run");
+        fs_err::create_dir(&runtime).unwrap();
+        fs_err::set_permissions(&runtime, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .unwrap();
+        let bench = Bench::with(|options| options.runtime_dir = runtime.clone());
+        let mut config = bench.config(&TinyGuest::halts());
+        let sources: Vec<_> =
+            (0..3).map(|number| image(xfs.path(), &format!("disk-{number}"), 64)).collect();
+        config.drives =
+            sources.iter().enumerate().map(|(n, it)| drive(&format!("d{n}"), it)).collect();
+        let before: Vec<_> = sources.iter().map(|source| state_of(source)).collect();
+        let free = free_bytes(xfs.path());
+        let vm = bench.smartvm.create_vm(&config).unwrap();
+        vm.start().await.unwrap();
+        let drives = vm.runtime_dir().join("drives");
+        for number in 0..3 {
+            let staged = fs_err::metadata(drives.join(format!("d{number}-disk-{number}"))).unwrap();
+            assert_eq!(staged.len(), 64 * MIB);
+        }
+        let taken = free.saturating_sub(free_bytes(xfs.path()));
+        assert!(taken < 16 * MIB, "the copies took {taken} bytes");
+        vm.cleanup().await.unwrap();
+        assert!(!drives.exists());
+        assert!(sources.iter().zip(&before).all(|(source, before)| state_of(source) == *before));
+    });
 }
 
 /// Manager's option, read-only, ephemeral, and whether the VM works on a copy.

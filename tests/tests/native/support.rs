@@ -78,11 +78,11 @@ impl Bench {
 }
 
 pub(crate) fn vm_dirs(runtime_dir: &Path) -> Vec<PathBuf> {
-    fs_err::read_dir(runtime_dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
-        .collect()
+    // Those that are being removed are in a directory of their own.
+    let dead = runtime_dir.join(".dead");
+    let places = [runtime_dir, &dead].into_iter().filter_map(|dir| fs_err::read_dir(dir).ok());
+    let paths = places.flatten().map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.is_dir() && *path != dead).collect()
 }
 
 pub(crate) fn drive(id: &str, path: &Path) -> DriveConfig {

@@ -160,6 +160,7 @@ fn lives_until_it_is_killed() {
         iface: "eth0".to_owned(),
         scope: "scope".to_owned(),
         owner: "/nobody".into(),
+        owner_process: None,
         uid: 0,
         gid: 0,
         mac: None,

@@ -75,6 +75,7 @@ impl World {
             iface: "eth0".to_owned(),
             scope: self.dir.path().display().to_string(),
             owner,
+            owner_process: None,
             uid: 0,
             gid: 0,
             mac: None,

@@ -2,14 +2,14 @@
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use fs_err::os::unix::fs::OpenOptionsExt;
 use rustix::fs::OFlags;
+use smartvm_dir::{PrivateDir, ProcessIdentity};
 
 use super::STDERR_FIFO;
-use crate::ProcessIdentity;
 use crate::process::wait_readable;
 
 /// The program, in a jail's directory, that the jail lives and dies with.
@@ -27,32 +27,44 @@ const DYING_PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When the jail's directory cannot be read, or a process is not gone by then.
-pub fn end_jail(dir: &Path) -> io::Result<bool> {
-    let text = match fs_err::read(dir.join(GUARD_IDENTITY)) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
+pub fn end_jail(dir: &PrivateDir) -> io::Result<bool> {
+    let Some(text) = dir.read(GUARD_IDENTITY)? else { return Ok(false) };
     // One that was not finished was followed by nothing.
     let Ok(guard) = serde_json::from_slice::<ProcessIdentity>(&text) else { return Ok(false) };
-    let killed = guard.send_kill()?.is_some();
+    // What is no guard of this jail is not touched, whatever is written down.
+    let program = match dir.open(GUARD, OFlags::PATH) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        program => program?,
+    };
+    let killed = guard.runs(program.file())? && guard.send_kill()?.is_some();
     // Not for the guard's own end: that is after those of all others have been collected, by an
     // init that may take its time.
-    wait_until_closed(&dir.join("root").join(STDERR_FIFO))?;
+    wait_until_closed(dir)?;
     Ok(killed)
+}
+
+/// Whether the guard of a jail lives, and so its owner.
+///
+/// # Errors
+/// When the jail's directory cannot be read.
+pub fn jail_lives(dir: &PrivateDir) -> io::Result<bool> {
+    let guard = dir.read(GUARD_IDENTITY)?;
+    let guard = guard.and_then(|text| serde_json::from_slice::<ProcessIdentity>(&text).ok());
+    Ok(guard.is_some_and(|guard| guard.is_alive()))
 }
 
 /// Waits until nobody has the FIFO open to write, as its standard error. A process that is dying
 /// gives that up together with all else that it has open.
-fn wait_until_closed(fifo: &Path) -> io::Result<()> {
-    let mut options = fs_err::OpenOptions::new();
-    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
-    let opened = options.read(true).custom_flags(flags.bits().cast_signed()).open(fifo);
-    let mut fifo = match opened {
+fn wait_until_closed(dir: &PrivateDir) -> io::Result<()> {
+    let mut fifo = match dir.open(Path::new("root").join(STDERR_FIFO), OFlags::RDONLY) {
         Ok(fifo) => fifo,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
+    if !fifo.metadata()?.file_type().is_fifo() {
+        // The VM has put something else there, which tells nothing.
+        return Ok(());
+    }
     let deadline = Instant::now() + DYING_PATIENCE;
     let mut rest = [0; 4096];
     loop {
@@ -81,10 +93,11 @@ mod tests {
 
     #[test]
     fn a_jail_that_nothing_runs_in_has_ended() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(!end_jail(dir.path()).unwrap());
-        fs_err::write(dir.path().join(GUARD_IDENTITY), "{\"pid\":").unwrap();
-        assert!(!end_jail(dir.path()).unwrap());
+        let home = tempfile::tempdir().unwrap();
+        let dir = PrivateDir::ensure(home.path()).unwrap();
+        assert!(!end_jail(&dir).unwrap());
+        dir.write(GUARD_IDENTITY, b"{\"pid\":").unwrap();
+        assert!(!end_jail(&dir).unwrap());
     }
 
     #[test]
@@ -93,13 +106,33 @@ mod tests {
         let root = dir.path().join("root");
         fs_err::create_dir(&root).unwrap();
         let ours = make_stderr_fifo(&root, getuid().as_raw(), getgid().as_raw()).unwrap();
-        let mut guard = Command::new("cat").stdin(Stdio::piped()).stderr(ours.1).spawn().unwrap();
+        fs_err::copy("/bin/cat", dir.path().join(GUARD)).unwrap();
+        let jail = PrivateDir::ensure(dir.path()).unwrap();
+        let mut guard = Command::new(dir.path().join(GUARD))
+            .stdin(Stdio::piped())
+            .stderr(ours.1)
+            .spawn()
+            .unwrap();
         let identity = ProcessIdentity::of(Pid::from_child(&guard)).unwrap();
         let text = serde_json::to_vec(&identity).unwrap();
         fs_err::write(dir.path().join(GUARD_IDENTITY), text).unwrap();
-        assert!(end_jail(dir.path()).unwrap());
+        assert!(end_jail(&jail).unwrap());
         // Its standard error was closed, so it is on its way.
         assert!(!guard.wait().unwrap().success());
-        assert!(!end_jail(dir.path()).unwrap());
+        assert!(!end_jail(&jail).unwrap());
+    }
+
+    #[test]
+    fn a_process_that_is_no_guard_of_the_jail_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = PrivateDir::ensure(home.path()).unwrap();
+        fs_err::copy("/bin/cat", home.path().join(GUARD)).unwrap();
+        let mut stranger = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let identity = ProcessIdentity::of(Pid::from_child(&stranger)).unwrap();
+        dir.write(GUARD_IDENTITY, &serde_json::to_vec(&identity).unwrap()).unwrap();
+        assert!(!end_jail(&dir).unwrap());
+        assert!(stranger.try_wait().unwrap().is_none());
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
     }
 }

@@ -17,8 +17,8 @@ mod version;
 
 pub(crate) use argv::arguments;
 pub use binary::{JailerBinary, OpenJailerError};
-pub use guard::end_jail;
 pub(crate) use guard::{GUARD, GUARD_IDENTITY};
+pub use guard::{end_jail, jail_lives};
 pub use spec::{BindMount, JailSpec, ResourceLimits};
 pub(crate) use stderr_fifo::{STDERR_FIFO, make_stderr_fifo};
 pub use version::ProbeJailerError;

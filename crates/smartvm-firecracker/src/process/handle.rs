@@ -7,15 +7,16 @@ use std::sync::Arc;
 use rustix::process::Signal;
 use tokio::sync::{Mutex, watch};
 
+use super::ProcessExit;
 use super::child::{Child, ChildEnd};
 use super::launch::LOG_CAPACITY;
 use super::socket_watch::SocketWatch;
 use super::spawn::Guard;
-use super::{ProcessExit, ProcessIdentity};
 use crate::FirecrackerBinary;
 use crate::console::{Console, Output};
 use crate::log::FirecrackerLog;
 use crate::metrics::Metrics;
+use smartvm_dir::ProcessIdentity;
 
 /// A Firecracker process that this handle owns.
 ///

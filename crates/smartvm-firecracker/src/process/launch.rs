@@ -13,7 +13,9 @@ use tokio::sync::{Mutex, watch};
 use super::socket_watch::SocketWatch;
 use super::spawn::{Confinement, Mount, SpawnRequest, Spawned, spawn};
 use super::supervise::{Pumps, Stream, supervise};
-use super::{FirecrackerProcess, ProcessIdentity};
+use smartvm_dir::ProcessIdentity;
+
+use super::FirecrackerProcess;
 use crate::FirecrackerBinary;
 use crate::api::LogLevel;
 use crate::console::{Console, Output};

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use smartvm_dir::UnsafeDirectory;
 use thiserror::Error;
 
 use super::arch::Arch;
@@ -14,7 +15,6 @@ use super::selection::NothingSuitable;
 use super::verified::DamagedFile;
 use crate::ReadFileError;
 use crate::download::DownloadError;
-use crate::owned_dir::OwnedDirError;
 use crate::release::{ReleaseError, ReleaseVersion};
 use crate::signature::{KeyError, SignatureError};
 
@@ -104,7 +104,7 @@ pub enum BaseImageError {
     },
     /// The cache's directory cannot be used.
     #[error(transparent)]
-    Dir(#[from] OwnedDirError),
+    Dir(#[from] UnsafeDirectory),
     /// The operating system refused.
     #[error("failed to {action} `{}`", path.display())]
     Io {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, RenameFlags};
+use smartvm_dir::{PrivateDir, Trust};
 
 use super::base_image_error::{BaseImageError, BundleDamage};
 use super::bundle::BaseImageBundle;
@@ -17,7 +18,6 @@ use super::names::{BundleId, MANIFEST_FILE};
 use super::verified::{Verified, Verify};
 use crate::atomic_file::{sync_directory, write_atomically};
 use crate::file_lock::FileLock;
-use crate::owned_dir::ensure_owned_dir;
 use crate::regular_file::{ReadFileError, read_regular};
 use crate::release::remove_tree;
 
@@ -53,8 +53,8 @@ pub(super) enum Leftovers {
 
 impl Cache {
     pub(super) fn open(dir: &Path) -> Result<Self, BaseImageError> {
-        let dir = ensure_owned_dir(dir)?;
-        ensure_owned_dir(&dir.join(LOCKS_DIR))?;
+        let dir = PrivateDir::ensure_for(dir, Trust::UsOrRoot)?.path().to_owned();
+        PrivateDir::ensure_for(&dir.join(LOCKS_DIR), Trust::UsOrRoot)?;
         Ok(Self { dir })
     }
 

@@ -3,12 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
+use smartvm_dir::UnsafeDirectory;
 use thiserror::Error;
 use url::Url;
 
 use super::public_only::NotPublic;
 use crate::Sha256Digest;
-use crate::owned_dir::OwnedDirError;
 use crate::shown_url::ShownUrl;
 
 /// The reason why a download failed. Addresses are shown without password and query.
@@ -20,7 +20,7 @@ pub enum DownloadError {
     Address,
     /// The directory cannot be used.
     #[error(transparent)]
-    Dir(#[from] OwnedDirError),
+    Dir(#[from] UnsafeDirectory),
     /// The server was not reached, or broke off.
     #[error("failed to get {url}")]
     Transport {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use smartvm_dir::{PrivateDir, Trust};
 use url::Url;
 
 use super::download_error::DownloadError;
@@ -10,7 +11,6 @@ use super::progress::Progress;
 use super::request::Download;
 use crate::Sha256Digest;
 use crate::base_image::ArtifactFileName;
-use crate::owned_dir::ensure_owned_dir;
 
 /// The most bytes that such a file may have.
 const MAX_BYTES: u64 = 64 << 30;
@@ -30,7 +30,7 @@ pub async fn download_into(
 ) -> Result<PathBuf, DownloadError> {
     let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let url = url.filter(Url::has_host).ok_or(DownloadError::Address)?;
-    let target = ensure_owned_dir(dir)?.join(name.as_str());
+    let target = PrivateDir::ensure_for(dir, Trust::UsOrRoot)?.path().join(name.as_str());
     let request = Download::new(url, &target, MAX_BYTES).with_sha256(sha256);
     downloader.download(&request, progress).await?;
     Ok(target)

@@ -5,10 +5,10 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
+use smartvm_dir::{PrivateDir, Trust, UnsafeDirectory};
 use thiserror::Error;
 
 use super::import::{ImportKernel, ImportKernelError, import_kernel};
@@ -31,8 +31,8 @@ pub struct KernelStoreError(#[from] pub(super) StoreProblem);
 
 #[derive(Debug, Error)]
 pub(super) enum StoreProblem {
-    #[error("kernel store `{}` {problem}", dir.display())]
-    Unsafe { dir: PathBuf, problem: String },
+    #[error("the kernel store is not safe")]
+    Unsafe(#[source] UnsafeDirectory),
     #[error("`{name}` is not a name for a kernel: {rule}")]
     InvalidName { name: String, rule: &'static str },
     #[error("no kernel `{name}` in the store; there is: {}", list_or_none(available))]
@@ -56,20 +56,21 @@ impl KernelStoreError {
     /// The stable code of the error.
     pub fn code(&self) -> &'static str {
         match self.0 {
-            StoreProblem::Unsafe { .. } => "KERNEL_STORE_UNSAFE",
+            StoreProblem::Unsafe(
+                UnsafeDirectory::Unusable { .. } | UnsafeDirectory::NotADirectory { .. },
+            )
+            | StoreProblem::Io { .. } => "KERNEL_STORE_FAILED",
+            StoreProblem::Unsafe(_) => "KERNEL_STORE_UNSAFE",
             StoreProblem::InvalidName { .. } => "INVALID_KERNEL_NAME",
             StoreProblem::NotFound { .. } => "KERNEL_NOT_FOUND",
             StoreProblem::Damaged { .. } => "KERNEL_DAMAGED",
-            StoreProblem::Io { .. } => "KERNEL_STORE_FAILED",
         }
     }
 
     /// What the owner of the store can do.
     pub fn hint(&self) -> Option<String> {
         match &self.0 {
-            StoreProblem::Unsafe { dir, .. } => {
-                Some(format!("make it yours alone: chmod go-w {0}; chown $USER {0}", dir.display()))
-            }
+            StoreProblem::Unsafe(error) => error.hint(),
             StoreProblem::NotFound { available, .. } if available.is_empty() => {
                 Some("import one: smartvm kernel import VMLINUZ --modules DIR".to_owned())
             }
@@ -91,20 +92,8 @@ impl KernelStore {
     /// When `dir` cannot be created, is no directory, belongs to another user than this one or root,
     /// or others may write to it: what is in it will run as a guest's kernel.
     pub fn open(dir: &Path) -> Result<Self, KernelStoreError> {
-        let fail = |action| move |source| StoreProblem::Io { action, dir: dir.to_owned(), source };
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(dir).map_err(fail("create"))?;
-        let metadata = fs_err::metadata(dir).map_err(fail("examine"))?;
-        let owner = metadata.uid();
-        let problem = if owner != 0 && owner != rustix::process::geteuid().as_raw() {
-            format!("belongs to user {owner}")
-        } else if metadata.mode() & 0o022 != 0 {
-            format!("can be written by others: its mode is {:03o}", metadata.mode() & 0o777)
-        } else {
-            let dir = std::path::absolute(dir).map_err(fail("find"))?;
-            return Ok(Self { dir });
-        };
-        Err(StoreProblem::Unsafe { dir: dir.to_owned(), problem }.into())
+        let dir = PrivateDir::ensure_for(dir, Trust::UsOrRoot).map_err(StoreProblem::Unsafe)?;
+        Ok(Self { dir: dir.path().to_owned() })
     }
 
     /// The directory of the store, absolute.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use smartvm_dir::UnsafeDirectory;
 use thiserror::Error;
 
 use super::archive::ArchiveError;
@@ -10,7 +11,6 @@ use super::checksum::ParseChecksumError;
 use super::version::ReleaseVersion;
 use crate::base_image::Arch;
 use crate::download::DownloadError;
-use crate::owned_dir::OwnedDirError;
 
 /// The reason why a release was not found, installed, listed or removed.
 #[derive(Debug, Error)]
@@ -68,7 +68,7 @@ pub enum ReleaseError {
     },
     /// The directory of releases cannot be used.
     #[error(transparent)]
-    Dir(#[from] OwnedDirError),
+    Dir(#[from] UnsafeDirectory),
     /// The operating system refused.
     #[error("failed to {action} `{}`", path.display())]
     Io {

@@ -7,12 +7,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use smartvm_dir::{PrivateDir, Trust};
 
 use super::archive::Program;
 use super::release_error::ReleaseError;
 use super::version::ReleaseVersion;
 use crate::atomic_file::write_atomically;
-use crate::owned_dir::ensure_owned_dir;
 
 /// The file that names the version to use.
 const DEFAULT_FILE: &str = "default";
@@ -43,7 +43,7 @@ impl ReleaseStore {
     /// # Errors
     /// `UNSAFE_DIRECTORY` when others may write to it: what is in it will run.
     pub fn open(dir: &Path) -> Result<Self, ReleaseError> {
-        Ok(Self { dir: ensure_owned_dir(dir)? })
+        Ok(Self { dir: PrivateDir::ensure_for(dir, Trust::UsOrRoot)?.path().to_owned() })
     }
 
     /// The directory of the store, absolute.

@@ -3,6 +3,8 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use smartvm_dir::ProcessIdentity;
+
 use super::attach_error::{AttachError, MacHolder};
 use super::detach::withdraw;
 use super::handle::{Kernel, Network};
@@ -24,6 +26,9 @@ pub struct AttachGuest {
     /// A file whose lock is held for as long as the owner lives. Who finds it free removes the
     /// interface.
     pub owner: PathBuf,
+    /// The owner: while it lives, the interface stays even where somebody has removed the lock. None when
+    /// the lock alone tells.
+    pub owner_process: Option<ProcessIdentity>,
     /// The user that may open the TAP, besides root.
     pub uid: u32,
     /// The group that may open the TAP.
@@ -112,6 +117,7 @@ impl Network {
             published: Vec::new(),
             bounds: guest.bounds.map(|own| own.and(network.bounds)),
             owner: guest.owner.clone(),
+            owner_process: guest.owner_process.clone(),
         };
         let made = self.make(guest, &mut record, &network, &locked, &mut kernel);
         if let Err(error) = made {

@@ -100,7 +100,7 @@ impl fmt::Display for MacHolder {
 impl AttachError {
     /// The stable code.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Exists { .. } => "INTERFACE_EXISTS",
             Self::MacInUse { .. } => "MAC_IN_USE",

@@ -35,7 +35,7 @@ pub enum ChangePolicyError {
 impl ChangePolicyError {
     /// The stable code.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::NoGuest { .. } => "NO_SUCH_INTERFACE",
             Self::Netlink(error) => error.code(),

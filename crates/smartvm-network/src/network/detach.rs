@@ -37,7 +37,7 @@ pub enum DetachError {
 impl DetachError {
     /// The stable code.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Netlink(error) => error.code(),
             Self::WireGuard(error) => error.code(),
@@ -69,7 +69,7 @@ impl Network {
         network: &InterfaceName,
         tap: &InterfaceName,
     ) -> Result<(), DetachError> {
-        let Some(host) = HostState::existing(state_dir) else { return Ok(()) };
+        let Some(host) = HostState::existing(state_dir)? else { return Ok(()) };
         let state = NetworkState::new(&host, network);
         let Some(guest) = state.guest(tap)? else { return Ok(()) };
         let mut kernel = Kernel::open()?;

@@ -85,7 +85,7 @@ impl Network {
         state_dir: &Path,
         name: &InterfaceName,
     ) -> Result<Option<Self>, OpenNetworkError> {
-        let Some(host) = HostState::existing(state_dir) else { return Ok(None) };
+        let Some(host) = HostState::existing(state_dir)? else { return Ok(None) };
         let Some(record) = NetworkState::new(&host, name).record()? else { return Ok(None) };
         Self::open(&NetworkOptions::of(record, state_dir)).map(Some)
     }

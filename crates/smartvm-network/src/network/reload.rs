@@ -18,7 +18,7 @@ impl Network {
     /// # Errors
     /// What the kernel refuses, or does not do as it was told.
     pub fn reload(state_dir: &Path, network: &InterfaceName) -> Result<bool, OpenNetworkError> {
-        let Some(host) = HostState::existing(state_dir) else { return Ok(false) };
+        let Some(host) = HostState::existing(state_dir)? else { return Ok(false) };
         if !host.networks()?.contains(network) {
             return Ok(false);
         }

@@ -102,7 +102,7 @@ impl NetworkReport {
     /// # Errors
     /// When it cannot be read what exists, or the kernel cannot be asked.
     pub fn all(state_dir: &Path) -> Result<Vec<Self>, OpenNetworkError> {
-        let Some(host) = HostState::existing(state_dir) else { return Ok(Vec::new()) };
+        let Some(host) = HostState::existing(state_dir)? else { return Ok(Vec::new()) };
         let mut reports = Vec::new();
         for network in host.networks()? {
             let state = NetworkState::new(&host, &network);
@@ -144,7 +144,7 @@ impl NetworkReport {
         let wireguard_state = wireguard.map(|_| network.wireguard_egress().report()).transpose()?;
         let wireguard_state = wireguard_state.flatten();
         let foreign_blocks = foreign_blocks(&network, &guests)?;
-        let is_ownerless = |guest: &&GuestRecord| !owner_lives(&guest.owner).unwrap_or(true);
+        let is_ownerless = |guest: &&GuestRecord| !owner_lives(guest).unwrap_or(true);
         let ownerless = guests.iter().filter(is_ownerless).map(|guest| guest.tap.clone());
         Ok(Self {
             ownerless: ownerless.collect(),

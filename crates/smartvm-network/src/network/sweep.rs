@@ -27,7 +27,7 @@ impl Network {
     /// When it cannot be read what exists.
     pub fn sweep(state_dir: &Path) -> Result<NetworkSweep, DetachError> {
         let mut swept = NetworkSweep::default();
-        let Some(host) = HostState::existing(state_dir) else { return Ok(swept) };
+        let Some(host) = HostState::existing(state_dir)? else { return Ok(swept) };
         host.sweep()?;
         for network in host.networks()? {
             if let Err(error) = sweep_one(&host, &network, &mut swept) {
@@ -50,7 +50,7 @@ fn sweep_one(
     let locked = state.lock()?;
     let guests = locked.state().guests()?;
     let lives = |guest: &GuestRecord| {
-        owner_lives(&guest.owner).map_err(|source| {
+        owner_lives(guest).map_err(|source| {
             StateError::new(format!("look for the owner of {}", guest.vm), source)
         })
     };

@@ -12,13 +12,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use smartvm_dir::PrivateDir;
 
-use super::host_state::{self, HostState, LockedHost};
+use super::host_state::{HostState, LockedHost};
 use super::state_error::StateError;
 use crate::link::Links;
 use crate::nft::{Family, Nftables, NotInForce, Verified};
 use crate::policy::ForwardingRules;
 use crate::{InterfaceName, names};
+
+/// Where it is written down.
+const FILE: &str = ".forwarding";
 
 /// Of the namespace of the thread that asks.
 const SETTINGS: &str = "/proc/sys/net/ipv4/conf";
@@ -62,10 +66,6 @@ pub(crate) struct ForwardingKernel<'a> {
 }
 
 impl HostState {
-    fn forwarding_path(&self) -> PathBuf {
-        self.path().join(".forwarding")
-    }
-
     /// Turns forwarding on for a network, noting first what it was, and closing what it would open besides.
     pub(crate) fn need_forwarding(
         &self,
@@ -130,7 +130,7 @@ impl HostState {
         }
         put_in_force(&left, kernel.nftables).map_err(failed)?;
         if left.networks.is_empty() {
-            return host_state::remove(&self.forwarding_path()).map_err(failed);
+            return self.dir().remove_file(FILE).map_err(failed);
         }
         locked.write_forwarding(&left).map_err(failed)
     }
@@ -138,7 +138,7 @@ impl HostState {
     /// Whether what closes forwarding for others is in the kernel as it was made.
     pub(crate) fn verify_forwarding(&self, nftables: &mut Nftables) -> Result<(), NotInForce> {
         // A record that cannot be read is told of by whoever needs or releases it.
-        let Ok(Some(forwarding)) = read(&self.forwarding_path()) else { return Ok(()) };
+        let Ok(Some(forwarding)) = read(self.dir()) else { return Ok(()) };
         match forwarding.rules() {
             None => Ok(()),
             Some(rules) => nftables.verify(&rules.render(), Verified::Everything),
@@ -148,13 +148,12 @@ impl HostState {
 
 impl LockedHost<'_> {
     fn forwarding(&self) -> Result<Option<Forwarding>, StateError> {
-        read(&self.state.forwarding_path())
+        read(self.state.dir())
             .map_err(|source| StateError::new("read what the host's IPv4 forwarding was", source))
     }
 
     fn write_forwarding(&self, forwarding: &Forwarding) -> io::Result<()> {
-        let text = serde_json::to_string(forwarding)?;
-        host_state::write(&self.state.forwarding_path(), &text)
+        self.state.dir().write(FILE, &serde_json::to_vec(forwarding)?)
     }
 }
 
@@ -242,10 +241,9 @@ fn write(name: &InterfaceName, on: bool) -> io::Result<()> {
     }
 }
 
-fn read(path: &Path) -> io::Result<Option<Forwarding>> {
-    match fs_err::read_to_string(path) {
-        Ok(text) => Ok(Some(serde_json::from_str(&text)?)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+fn read(dir: &PrivateDir) -> io::Result<Option<Forwarding>> {
+    match dir.read(FILE)? {
+        Some(text) => Ok(Some(serde_json::from_slice(&text)?)),
+        None => Ok(None),
     }
 }

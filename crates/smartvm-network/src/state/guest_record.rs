@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use smartvm_dir::ProcessIdentity;
 
 use crate::policy::{EgressPolicy, GuestBounds, GuestRules, PublishedPort};
 use crate::{InterfaceName, MacAddress};
@@ -35,6 +36,9 @@ pub struct GuestRecord {
     pub bounds: Option<GuestBounds>,
     /// A file whose lock is held for as long as the owner lives.
     pub owner: PathBuf,
+    /// The owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_process: Option<ProcessIdentity>,
 }
 
 impl GuestRecord {

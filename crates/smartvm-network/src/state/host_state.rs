@@ -1,19 +1,17 @@
 //! What belongs to the whole host.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustix::process::geteuid;
+use smartvm_dir::{HeldLock, PrivateDir, UnsafeDirectory};
 
-use super::lock::{self, HeldLock};
 use super::state_error::StateError;
 use crate::InterfaceName;
 
 /// The directory of all networks.
 #[derive(Debug, Clone)]
 pub(crate) struct HostState {
-    path: PathBuf,
+    dir: PrivateDir,
 }
 
 /// The same, with nobody else changing it.
@@ -26,38 +24,30 @@ pub(super) struct LockedHost<'a> {
 impl HostState {
     /// Makes the directory if it is missing. It must be ours, and closed to others.
     pub(crate) fn open(path: &Path) -> Result<Self, StateError> {
-        let failed = |source| StateError::new(format!("use directory {}", path.display()), source);
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        let found = fs_err::symlink_metadata(path).map_err(failed)?;
-        let ours = found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0;
-        if !found.is_dir() || !ours {
-            let message = "it is not a directory of our own that only we can write to";
-            return Err(failed(io::Error::new(io::ErrorKind::PermissionDenied, message)));
+        let dir = PrivateDir::ensure(path).map_err(|source| unusable(path, source))?;
+        Ok(Self { dir })
+    }
+
+    /// The directory, if there is one; nothing is made.
+    pub(crate) fn existing(path: &Path) -> Result<Option<Self>, StateError> {
+        match PrivateDir::existing(path) {
+            Ok(dir) => Ok(dir.map(|dir| Self { dir })),
+            // Somebody else's networks are none of ours.
+            Err(source) if source.is_denied() => Ok(None),
+            Err(source) => Err(unusable(path, source)),
         }
-        Ok(Self { path: path.to_owned() })
     }
 
-    /// The directory, if there is one and it is ours; nothing is made.
-    pub(crate) fn existing(path: &Path) -> Option<Self> {
-        let found = fs_err::symlink_metadata(path).ok()?;
-        let ours = found.is_dir() && found.uid() == geteuid().as_raw();
-        ours.then(|| Self { path: path.to_owned() })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    pub(crate) fn dir(&self) -> &PrivateDir {
+        &self.dir
     }
 
     /// The networks that there is something of.
     pub(crate) fn networks(&self) -> Result<Vec<InterfaceName>, StateError> {
         let failed = |source| StateError::new("list networks", source);
-        let mut networks = Vec::new();
-        for entry in fs_err::read_dir(&self.path).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if let Some(name) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
-                networks.push(name);
-            }
-        }
+        let entries = self.dir.entries().map_err(failed)?.into_iter();
+        let names = entries.filter_map(|entry| entry.name().to_str()?.parse().ok());
+        let mut networks: Vec<InterfaceName> = names.collect();
         networks.sort();
         Ok(networks)
     }
@@ -65,38 +55,25 @@ impl HostState {
     /// Removes what a process left that was killed while it removed a network.
     pub(crate) fn sweep(&self) -> Result<(), StateError> {
         let failed = |source| StateError::new("remove what was left of a network", source);
-        for entry in fs_err::read_dir(&self.path).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if entry.file_name().as_encoded_bytes().starts_with(b".removed-") {
-                match fs_err::remove_dir_all(entry.path()) {
-                    // Its own process goes on with it.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    done => done.map_err(failed)?,
-                }
+        for entry in self.dir.entries().map_err(failed)? {
+            if entry.name().as_encoded_bytes().starts_with(b".removed-") {
+                // Its own process goes on with it.
+                self.dir.remove_dir_all(entry.name()).map_err(failed)?;
             }
         }
         self.sweep_ports()
     }
 
     pub(super) fn lock(&self) -> Result<LockedHost<'_>, StateError> {
-        let lock = lock::exclusive(&self.path.join(".lock"));
+        let lock = self.dir.lock(".lock");
         let lock = lock.map_err(|source| StateError::new("lock the host's networks", source))?;
         Ok(LockedHost { state: self, _lock: lock })
     }
 }
 
-/// Replaces a file; a reader sees the old or the new one, never half of it.
-pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".new");
-    fs_err::write(&unfinished, text)?;
-    fs_err::rename(unfinished, path)
-}
-
-/// Removes a file; to be gone already is success.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    match fs_err::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    }
+fn unusable(path: &Path, source: UnsafeDirectory) -> StateError {
+    let kind =
+        if source.is_denied() { io::ErrorKind::PermissionDenied } else { io::ErrorKind::Other };
+    let doing = format!("use directory {}", path.display());
+    StateError::new(doing, io::Error::new(kind, source))
 }

@@ -4,9 +4,8 @@ use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use fs_err::os::unix::fs::OpenOptionsExt;
+use rustix::fs::OFlags;
 
-use super::host_state;
 use super::network_state::Locked;
 use super::state_error::StateError;
 use crate::{InterfaceName, Subnet};
@@ -45,7 +44,7 @@ pub enum LeaseError {
 impl LeaseError {
     /// The stable code.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Exhausted { .. } => "IP_EXHAUSTED",
             Self::InUse { .. } => "IP_IN_USE",
@@ -107,12 +106,11 @@ impl Locked<'_> {
 
     /// Gives an address back that the TAP has.
     pub(crate) fn release(&self, address: Ipv4Addr, tap: &InterfaceName) -> Result<(), StateError> {
-        let path = self.leases().join(address.to_string());
-        let released = match fs_err::read_to_string(&path) {
-            Ok(holder) if holder == tap.as_str() => host_state::remove(&path),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        let (dir, path) = (self.state.dir(), self.lease_path(address));
+        let released = dir.read_text(&path).and_then(|holder| match holder {
+            Some(holder) if holder == tap.as_str() => dir.remove_file(&path),
             _ => Ok(()),
-        };
+        });
         released.map_err(|source| self.state.failed("give back an address of", source))
     }
 
@@ -120,30 +118,28 @@ impl Locked<'_> {
     /// was killed between the two, as whoever makes them holds the lock that we hold.
     fn take(&self, address: Ipv4Addr, tap: &InterfaceName) -> Result<Option<String>, StateError> {
         let failed = |source| self.state.failed("take an address of", source);
-        let path = self.leases().join(address.to_string());
-        let mut options = fs_err::OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        match options.open(&path) {
+        let (dir, path) = (self.state.dir(), self.lease_path(address));
+        match dir.open(&path, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL) {
             Ok(file) => {
                 file.into_file().write_all(tap.as_str().as_bytes()).map_err(failed)?;
                 Ok(None)
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let holder = fs_err::read_to_string(&path).map_err(failed)?;
-                let lives =
-                    holder.parse().is_ok_and(|holder| self.state.guest_path(&holder).exists());
-                if lives {
+                let holder = dir.read_text(&path).map_err(failed)?.unwrap_or_default();
+                if let Ok(guest) = holder.parse()
+                    && dir.stat(self.state.guest_path(&guest)).map_err(failed)?.is_some()
+                {
                     return Ok(Some(holder));
                 }
-                host_state::write(&path, tap.as_str()).map_err(failed)?;
+                dir.write(&path, tap.as_str().as_bytes()).map_err(failed)?;
                 Ok(None)
             }
             Err(error) => Err(failed(error)),
         }
     }
 
-    fn leases(&self) -> PathBuf {
-        self.state.path().join("leases")
+    fn lease_path(&self, address: Ipv4Addr) -> PathBuf {
+        self.state.part("leases").join(address.to_string())
     }
 }
 

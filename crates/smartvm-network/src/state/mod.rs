@@ -13,15 +13,15 @@
 //!     leases/172.30.0.2      an address, and the TAP that has it
 //! ```
 //!
-//! A guest names its owner by a lock that the owner holds for as long as it lives.
+//! A guest names its owner by a lock that the owner holds for as long as it lives, and by its process.
 
 mod forwarding;
 mod guest_record;
 mod host_state;
 mod lease;
-mod lock;
 mod network_record;
 mod network_state;
+mod owner;
 mod ports;
 mod state_error;
 
@@ -34,4 +34,4 @@ pub(crate) use network_state::{InUse, Locked, NetworkState};
 pub use ports::PortConflict;
 pub use state_error::StateError;
 
-pub(crate) use lock::owner_lives;
+pub(crate) use owner::owner_lives;

@@ -2,14 +2,15 @@
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use fs_err::os::unix::fs::OpenOptionsExt;
-
-use super::host_state::{self, HostState};
+use super::host_state::HostState;
 use super::state_error::StateError;
 use crate::InterfaceName;
 use crate::policy::{PublishedPort, Transport};
+
+/// The directory of published ports.
+const PORTS: &str = ".ports";
 
 /// A port that cannot be published. Code `PORT_IN_USE`, or `PORT_UNAVAILABLE`.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +48,7 @@ pub enum PortConflict {
 impl PortConflict {
     /// The stable code.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Published { .. } | Self::Listening { .. } => "PORT_IN_USE",
             Self::Unavailable { .. } => "PORT_UNAVAILABLE",
@@ -71,17 +72,9 @@ impl PortConflict {
 }
 
 impl HostState {
-    fn ports_dir(&self) -> PathBuf {
-        self.path().join(".ports")
-    }
-
     fn port_path(&self, port: &PublishedPort) -> PathBuf {
-        self.ports_dir().join(format!(
-            "{}-{}-{}",
-            port.protocol.as_str(),
-            port.host_port,
-            port.host_address
-        ))
+        let PublishedPort { protocol, host_port, host_address, .. } = port;
+        Path::new(PORTS).join(format!("{}-{host_port}-{host_address}", protocol.as_str()))
     }
 
     /// Takes ports for a TAP: all of them or none.
@@ -96,7 +89,7 @@ impl HostState {
         }
         let failed = |source| StateError::new("note a published port", source);
         let _locked = self.lock()?;
-        fs_err::create_dir_all(self.ports_dir()).map_err(failed)?;
+        self.dir().ensure_dir(PORTS).map_err(failed)?;
         let holder = format!("{network} {tap}");
         for (index, port) in ports.iter().enumerate() {
             let taken = self.taken(port)?;
@@ -108,10 +101,7 @@ impl HostState {
             try_bind(port)?;
         }
         for port in ports {
-            let mut options = fs_err::OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            let file = options.open(self.port_path(port)).map_err(failed)?;
-            io::Write::write_all(&mut file.into_file(), holder.as_bytes()).map_err(failed)?;
+            self.dir().write(self.port_path(port), holder.as_bytes()).map_err(failed)?;
         }
         Ok(())
     }
@@ -126,11 +116,9 @@ impl HostState {
         let failed = |source| StateError::new("forget a published port", source);
         for port in ports {
             let path = self.port_path(port);
-            match fs_err::read_to_string(&path) {
-                Ok(text) if text == format!("{network} {tap}") => {
-                    host_state::remove(&path).map_err(failed)?;
-                }
-                _ => {}
+            let holder = self.dir().read_text(&path).map_err(failed)?;
+            if holder.is_some_and(|holder| holder == format!("{network} {tap}")) {
+                self.dir().remove_file(&path).map_err(failed)?;
             }
         }
         Ok(())
@@ -139,41 +127,46 @@ impl HostState {
     /// Removes ports whose guest is gone: its process was killed while it took them.
     pub(super) fn sweep_ports(&self) -> Result<(), StateError> {
         let failed = |source| StateError::new("look for published ports", source);
-        if !self.ports_dir().exists() {
+        let Some(ports) = self.dir().dir(PORTS).map_err(failed)? else { return Ok(()) };
+        if ports.entries().map_err(failed)?.is_empty() {
             return Ok(());
         }
         let _locked = self.lock()?;
-        for entry in fs_err::read_dir(self.ports_dir()).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let holder = fs_err::read_to_string(&path).map_err(failed)?;
-            if !self.lives(&holder) {
-                host_state::remove(&path).map_err(failed)?;
+        for entry in ports.entries().map_err(failed)? {
+            let holder = ports.read_text(entry.name()).map_err(failed)?.unwrap_or_default();
+            if !self.lives(&holder).map_err(failed)? {
+                ports.remove_file(entry.name()).map_err(failed)?;
             }
         }
         Ok(())
     }
 
-    fn lives(&self, holder: &str) -> bool {
-        holder.split_once(' ').is_some_and(|(network, tap)| {
-            self.path().join(network).join("guests").join(format!("{tap}.json")).exists()
-        })
+    /// Whether the guest of a port is written down. Names are what they must be: no other file is
+    /// looked at.
+    fn lives(&self, holder: &str) -> io::Result<bool> {
+        let parsed = holder.split_once(' ').and_then(|(network, tap)| {
+            Some((network.parse::<InterfaceName>().ok()?, tap.parse::<InterfaceName>().ok()?))
+        });
+        let Some((network, tap)) = parsed else { return Ok(false) };
+        let guest = Path::new(network.as_str()).join("guests").join(format!("{tap}.json"));
+        Ok(self.dir().stat(guest)?.is_some())
     }
 
     /// Whom a port that conflicts leads to.
     fn taken(&self, port: &PublishedPort) -> Result<Option<String>, StateError> {
         let failed = |source| StateError::new("look for published ports", source);
         let start = format!("{}-{}-", port.protocol.as_str(), port.host_port);
-        for entry in fs_err::read_dir(self.ports_dir()).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name();
+        let Some(ports) = self.dir().dir(PORTS).map_err(failed)? else { return Ok(None) };
+        for entry in ports.entries().map_err(failed)? {
+            let name = entry.name();
             let address = name.to_str().and_then(|name| name.strip_prefix(&start));
             let Some(host_address) = address.and_then(|it| it.parse().ok()) else { continue };
             if port.conflicts(&PublishedPort { host_address, ..*port }) {
-                let holder = fs_err::read_to_string(entry.path()).map_err(failed)?;
-                if self.lives(&holder) {
+                let holder = ports.read_text(name).map_err(failed)?.unwrap_or_default();
+                if self.lives(&holder).map_err(failed)? {
                     return Ok(Some(holder));
                 }
-                host_state::remove(&entry.path()).map_err(failed)?;
+                ports.remove_file(name).map_err(failed)?;
             }
         }
         Ok(None)

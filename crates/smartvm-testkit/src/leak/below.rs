@@ -8,6 +8,9 @@ use std::path::Path;
 /// The lock of a runtime directory stays: to remove it would race with who is about to take it.
 const STAYS: &str = ".lock";
 
+/// So does the directory of those that are being removed, empty.
+const DEAD: &str = ".dead";
+
 /// Processes other than this one whose command line mentions `dir`.
 pub(super) fn processes(dir: &Path, things: &mut BTreeSet<String>) {
     let entries = fs_err::read_dir("/proc").expect("/proc is mounted where tests run");
@@ -33,6 +36,9 @@ pub(super) fn files(dir: &Path, things: &mut BTreeSet<String>) {
         }
         let name = if kind.is_dir() {
             files(&path, things);
+            if entry.file_name() == DEAD {
+                continue;
+            }
             "directory"
         } else if kind.is_socket() {
             "socket"

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 use fs_err::os::unix::fs::OpenOptionsExt;
 use rustix::fs::OFlags;
-
-use crate::home::ensure_private_dir;
+use smartvm_dir::PrivateDir;
 
 /// The name of the file that is written to.
 pub(super) const NAME: &str = "audit.jsonl";
@@ -50,7 +49,7 @@ impl AuditFile {
     }
 
     fn open(&self, path: &Path) -> io::Result<File> {
-        ensure_private_dir(&self.dir).map_err(io::Error::other)?;
+        PrivateDir::ensure(&self.dir).map_err(io::Error::other)?;
         let mut options = fs_err::OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
         options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());

@@ -1,15 +1,13 @@
 //! Whether the directories that we work in are ours alone.
 //!
-//! Who can write into them can swap a drive, a kernel or a socket under a starting machine.
+//! Who can write into them can swap a drive, a kernel or a socket under a starting machine. They are judged
+//! by the code that opens them (`smartvm-dir`), so that what passes here is what will be used.
 
-use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::statfs;
-use rustix::process::geteuid;
+use smartvm_dir::{Place, Trust, UnsafeDirectory};
 
-use super::host::existing_ancestor;
 use super::report::{Check, Subject};
 
 /// Where sockets and files of running machines are.
@@ -20,82 +18,48 @@ pub(super) const DATA: Subject = Subject { id: "data-directory", title: "Data di
 /// `TMPFS_MAGIC` of `linux/magic.h`.
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 
-const WRITABLE_BY_OTHERS: u32 = 0o022;
-const STICKY: u32 = 0o1000;
-
-/// What decides whether a directory is ours alone.
-#[derive(Debug, Clone, Copy)]
-struct Facts {
-    is_dir: bool,
-    owner: u32,
-    mode: u32,
-}
-
 pub(super) fn check(subject: Subject, dir: &Path) -> Check {
-    let us = geteuid().as_raw();
-    // Not following a link: whoever owns it decides where it leads.
-    let is_there = fs_err::symlink_metadata(dir).is_ok();
-    let place = if is_there { dir } else { existing_ancestor(dir) };
-    let facts = match fs_err::symlink_metadata(place) {
-        Ok(data) => Facts { is_dir: data.is_dir(), owner: data.uid(), mode: data.mode() },
-        Err(error) => return unreadable(subject, &error),
-    };
-    let kind = if is_in_memory(place) { "in memory (tmpfs)" } else { "on disk" };
-    if is_there {
-        judge_existing(subject, dir, facts, us, kind)
-    } else {
-        judge_parent(subject, dir, place, facts, us, kind)
-    }
-}
-
-fn judge_existing(subject: Subject, dir: &Path, facts: Facts, us: u32, kind: &str) -> Check {
     let shown = dir.display();
-    if !facts.is_dir {
-        subject.fail(format!("{shown} is not a directory"), "remove it, or choose another")
-    } else if facts.owner != us {
-        subject.fail(
-            format!("{shown} belongs to user {}, not to us (user {us})", facts.owner),
-            format!("run `chown {us} {shown}` as root, or choose another"),
-        )
-    } else if facts.mode & WRITABLE_BY_OTHERS != 0 {
-        subject.fail(
-            format!("others may write into {shown} (mode {:03o})", facts.mode & 0o777),
-            format!("run `chmod 700 {shown}`, or choose another"),
-        )
-    } else {
-        subject.pass(format!("{shown} is ours alone, {kind}"))
-    }
-}
-
-fn judge_parent(
-    subject: Subject,
-    dir: &Path,
-    parent: &Path,
-    facts: Facts,
-    us: u32,
-    kind: &str,
-) -> Check {
-    let (shown, parent) = (dir.display(), parent.display());
-    let for_all = facts.mode & WRITABLE_BY_OTHERS != 0;
-    if !facts.is_dir {
-        subject.fail(format!("{parent} is not a directory"), "remove it, or choose another")
-    } else if us != 0 && facts.owner != us && !for_all {
-        subject.fail(
-            format!("{shown} does not exist, and {parent} belongs to user {}", facts.owner),
+    match Place::examine(dir, Trust::Us) {
+        Ok(Place::Missing { parent, writable: true }) => subject.info(format!(
+            "{shown} does not exist yet; it would be made in {}, {}",
+            parent.display(),
+            kind(&parent)
+        )),
+        Ok(Place::Missing { parent, .. }) => subject.fail(
+            format!("{shown} does not exist, and we cannot make it in {}", parent.display()),
             "create it as root and make us its owner, or choose another",
-        )
-    } else if for_all && facts.mode & STICKY == 0 {
-        subject.warn(
-            format!("{shown} would be made in {parent}, where others could swap it"),
-            "choose one in a directory that only we may write into",
-        )
-    } else {
-        subject.info(format!("{shown} does not exist yet; it would be made in {parent}, {kind}"))
+        ),
+        Ok(_) => subject.pass(format!("{shown} is ours alone, {}", kind(dir))),
+        Err(error) => subject.fail(told(&error), remedy(&error)),
     }
 }
 
-fn unreadable(subject: Subject, error: &io::Error) -> Check {
-    subject.fail(error.to_string(), "choose a directory that this user may use")
+/// The error with its cause: a check has one line for both.
+fn told(error: &UnsafeDirectory) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+fn remedy(error: &UnsafeDirectory) -> String {
+    match error {
+        UnsafeDirectory::WritableByOthers { path, .. } => {
+            format!("run `chmod go-w {}`, or choose another", path.display())
+        }
+        UnsafeDirectory::NotADirectory { .. } | UnsafeDirectory::Link { .. } => {
+            "remove it, or choose another".to_owned()
+        }
+        UnsafeDirectory::ForeignOwner { .. } => {
+            "choose one whose path nobody but root and we can change".to_owned()
+        }
+        _ => "choose a directory that this user may use".to_owned(),
+    }
+}
+
+fn kind(place: &Path) -> &'static str {
+    if is_in_memory(place) { "in memory (tmpfs)" } else { "on disk" }
 }
 
 fn is_in_memory(place: &Path) -> bool {
@@ -110,40 +74,32 @@ mod tests {
     use super::super::report::Status;
     use super::*;
 
-    fn existing(facts: Facts) -> Status {
-        judge_existing(RUNTIME, Path::new("/r"), facts, 1000, "on disk").status
-    }
-
-    fn parent(facts: Facts) -> Status {
-        judge_parent(RUNTIME, Path::new("/p/r"), Path::new("/p"), facts, 1000, "on disk").status
-    }
-
-    const OURS: Facts = Facts { is_dir: true, owner: 1000, mode: 0o700 };
-
-    #[test]
-    fn an_existing_directory_must_be_ours_alone() {
-        assert_eq!(existing(OURS), Status::Pass);
-        assert_eq!(existing(Facts { mode: 0o755, ..OURS }), Status::Pass);
-        assert_eq!(existing(Facts { mode: 0o770, ..OURS }), Status::Fail);
-        assert_eq!(existing(Facts { mode: 0o1777, ..OURS }), Status::Fail);
-        assert_eq!(existing(Facts { owner: 0, ..OURS }), Status::Fail);
-        assert_eq!(existing(Facts { is_dir: false, ..OURS }), Status::Fail);
+    fn set_mode(dir: &Path, mode: u32) {
+        fs_err::set_permissions(dir, std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
     #[test]
-    fn a_directory_to_come_depends_on_its_parent() {
-        assert_eq!(parent(OURS), Status::Info);
-        assert_eq!(parent(Facts { owner: 0, mode: 0o1777, ..OURS }), Status::Info);
-        assert_eq!(parent(Facts { owner: 0, mode: 0o777, ..OURS }), Status::Warn);
-        assert_eq!(parent(Facts { owner: 0, mode: 0o755, ..OURS }), Status::Fail);
-    }
-
-    #[test]
-    fn a_directory_on_this_host_is_looked_at() {
+    fn a_directory_on_this_host_is_judged_as_it_is_when_it_is_opened() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(check(DATA, dir.path()).status, Status::Pass);
-        fs_err::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
-        assert!(check(DATA, dir.path()).found.contains("777"));
+        set_mode(dir.path(), 0o755);
+        assert_eq!(check(DATA, dir.path()).status, Status::Pass);
+        for mode in [0o777, 0o770, 0o1777] {
+            set_mode(dir.path(), mode);
+            assert_eq!(check(DATA, dir.path()).status, Status::Fail);
+        }
+        assert!(check(DATA, dir.path()).found.contains("1777"));
+        assert!(check(DATA, dir.path()).remedy.unwrap().contains("chmod go-w"));
+    }
+
+    #[test]
+    fn a_directory_to_come_depends_on_those_above_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let new = dir.path().join("a/b");
+        assert_eq!(check(DATA, &new).status, Status::Info);
+        assert!(!dir.path().join("a").exists());
+        set_mode(dir.path(), 0o777);
+        assert_eq!(check(DATA, &new).status, Status::Fail);
     }
 
     #[test]

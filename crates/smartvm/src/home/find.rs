@@ -3,11 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use smartvm_dir::{HostLockBusy, PrivateDir, UnsafeDirectory};
 use smartvm_firecracker::ProcessIdentity;
 
-use super::private_dir::UnsafeDirectory;
+use super::dead;
 use super::record::VmRecord;
-use super::runtime_dir::{RuntimeDir, try_lock_vm};
+use super::runtime_dir::RuntimeDir;
 use super::vm_dir::socket_path;
 use crate::vm_id::VmId;
 
@@ -63,12 +64,13 @@ pub enum FindVmError {
 impl FindVmError {
     /// The stable code.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "VM_NOT_FOUND",
             Self::OwnerDead { .. } => "VM_OWNER_DEAD",
             Self::NotStarted { .. } => "VM_NOT_STARTED",
             Self::Unsafe(_) => "UNSAFE_DIRECTORY",
+            Self::Io { source, .. } if HostLockBusy::of(source).is_some() => HostLockBusy::CODE,
             Self::Io { .. } => "RUNTIME_DIR_FAILED",
         }
     }
@@ -91,7 +93,7 @@ impl FindVmError {
             }
             Self::NotStarted { .. } => Some("try again in a moment".to_owned()),
             Self::Unsafe(error) => error.hint(),
-            Self::Io { .. } => None,
+            Self::Io { source, .. } => HostLockBusy::of(source).map(HostLockBusy::hint),
         }
     }
 }
@@ -103,30 +105,30 @@ impl FoundVm {
     /// When there is no such VM, or its owner has died, or the directory is not safe.
     pub fn find(runtime_dir: &Path, id: &str) -> Result<Self, FindVmError> {
         let failed = |source| FindVmError::Io { id: id.to_owned(), source };
-        let missing = || FindVmError::NotFound {
+        let missing = |others| FindVmError::NotFound {
             id: id.to_owned(),
             runtime_dir: runtime_dir.to_owned(),
-            others: all(runtime_dir),
+            others,
         };
-        let vm_id: VmId = id.parse().map_err(|_| missing())?;
-        if !runtime_dir.exists() {
-            return Err(missing());
-        }
-        let home = RuntimeDir::open(runtime_dir)?;
-        let dir = home.vm_path(&vm_id);
-        {
+        let Some(home) = RuntimeDir::existing(runtime_dir)? else {
+            return Err(missing(Vec::new()));
+        };
+        let others = || home.ids().unwrap_or_default();
+        let vm_id: VmId = id.parse().map_err(|_| missing(others()))?;
+        let dir: PrivateDir = {
             // Nobody makes or removes it meanwhile.
             let _whole = home.lock().map_err(failed)?;
-            if !dir.is_dir() {
-                return Err(missing());
-            }
-            if try_lock_vm(&dir).map_err(failed)?.is_some() {
+            let Some(dir) = home.dir().dir(vm_id.as_str()).map_err(failed)? else {
+                return Err(missing(others()));
+            };
+            if !dead::owner_lives(&dir).map_err(failed)? {
                 return Err(FindVmError::OwnerDead { id: vm_id });
             }
-        }
+            dir
+        };
         let record = VmRecord::read(&dir).map_err(failed)?;
         match record.and_then(|record| record.firecracker) {
-            Some(process) => Ok(Self { id: vm_id, dir, process }),
+            Some(process) => Ok(Self { id: vm_id, dir: dir.path().to_owned(), process }),
             None => Err(FindVmError::NotStarted { id: vm_id }),
         }
     }
@@ -150,19 +152,10 @@ impl FoundVm {
     }
 }
 
-/// The VMs that have a directory.
-fn all(runtime_dir: &Path) -> Vec<VmId> {
-    let entries = fs_err::read_dir(runtime_dir).into_iter().flatten().flatten();
-    let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    let mut ids: Vec<VmId> =
-        dirs.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    ids.sort();
-    ids
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jail::JailBounds;
 
     #[test]
     fn a_vm_is_found_while_its_owner_lives() {
@@ -172,8 +165,8 @@ mod tests {
         assert_eq!(find().unwrap_err().code(), "VM_NOT_FOUND");
         assert!(!runtime_dir.exists(), "looking makes nothing");
 
-        let home = RuntimeDir::open(&runtime_dir).unwrap();
-        let mut vm = home.claim(&"web".parse().unwrap()).unwrap();
+        let home = RuntimeDir::open(&runtime_dir, JailBounds::none()).unwrap();
+        let mut vm = home.claim(&"web".parse().unwrap(), &|| false).unwrap();
         assert_eq!(find().unwrap_err().code(), "VM_NOT_STARTED");
         let us = ProcessIdentity::of(rustix::process::getpid()).unwrap();
         vm.record_process(us.clone()).unwrap();
@@ -189,12 +182,13 @@ mod tests {
     #[test]
     fn a_vm_whose_owner_died_is_told_apart() {
         let dir = tempfile::tempdir().unwrap();
-        let home = RuntimeDir::open(&dir.path().join("run")).unwrap();
-        let vm_dir = home.path().join("web");
-        fs_err::create_dir(&vm_dir).unwrap();
-        VmRecord::new("web".parse().unwrap()).unwrap().write(&vm_dir).unwrap();
+        let home = RuntimeDir::open(&dir.path().join("run"), JailBounds::none()).unwrap();
+        let vm_dir = home.dir().create_dir("web").unwrap();
+        let mut record = VmRecord::new("web".parse().unwrap()).unwrap();
+        record.owner.start_time += 1;
+        record.write(&vm_dir).unwrap();
         let error = FoundVm::find(home.path(), "web").unwrap_err();
         assert_eq!(error.code(), "VM_OWNER_DEAD");
-        assert!(vm_dir.join("record.json").exists(), "looking removes nothing");
+        assert!(vm_dir.path().join("record.json").exists(), "looking removes nothing");
     }
 }

@@ -1,10 +1,18 @@
 //! Names of a VM's files at places that the user chose.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, readlinkat, unlinkat};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+
+use super::record::VmRecord;
+use super::runtime_dir::RuntimeDir;
 
 /// A symbolic link outside the VM's directory that leads to one of its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,22 +37,45 @@ impl Link {
         })
     }
 
-    /// Removes the link if it is still ours: what somebody else put there stays.
+    /// Whether it leads to a file of the VM that the record is of: no other link is ours to remove.
+    pub(super) fn leads_into(&self, record: &VmRecord, home: &RuntimeDir) -> bool {
+        let plain = self.target.components().all(|it| it != std::path::Component::ParentDir);
+        let jail = record.jail.as_ref().is_some_and(|jail| self.target.starts_with(&jail.dir));
+        plain && (jail || self.target.starts_with(home.vm_path(&record.id)))
+    }
+
+    /// Removes the link if it is still ours: what somebody else put there stays. It is looked at and
+    /// removed in one directory, wherever the path may lead in between.
     pub(super) fn remove(&self) -> io::Result<()> {
-        match fs_err::read_link(&self.path) {
-            Ok(target) if target == self.target => fs_err::remove_file(&self.path),
-            Ok(_) => Ok(()),
+        let removed = match self.open_parent() {
+            Ok((parent, name)) => self.remove_from(&parent, name),
+            Err(errno) => Err(errno),
+        };
+        match removed {
             // Nothing is there, or something that is no link.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
-                ) =>
-            {
-                Ok(())
+            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::INVAL) => Ok(()),
+            Err(errno) => {
+                let error = io::Error::from(errno);
+                let text = format!("failed to remove the link {}: {error}", self.path.display());
+                Err(io::Error::new(error.kind(), text))
             }
-            Err(error) => Err(error),
         }
+    }
+
+    fn open_parent(&self) -> Result<(OwnedFd, &OsStr), Errno> {
+        let (Some(parent), Some(name)) = (self.path.parent(), self.path.file_name()) else {
+            return Err(Errno::INVAL);
+        };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok((openat(CWD, parent, flags, Mode::empty())?, name))
+    }
+
+    fn remove_from(&self, parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
+        let target = readlinkat(parent, name, Vec::new())?;
+        if OsStr::from_bytes(target.to_bytes()) != self.target.as_os_str() {
+            return Ok(());
+        }
+        unlinkat(parent, name, AtFlags::empty())
     }
 }
 

@@ -9,14 +9,19 @@
 //!     firecracker.sock     the API socket
 //!     kernel, initrd       what it boots, by the names that Firecracker is told
 //!     drives/              private copies of drives, and links to those that are not
+//!   .dead/                 directories of VMs that have ended, while they are removed
+//!   .damaged/              directories of dead VMs whose record cannot be read
 //! ```
 //!
-//! A directory whose lock is free belonged to a process that died: whoever finds it ends what the
-//! record names and removes it. Nothing else is needed to recover from `kill -9`.
+//! A directory whose lock is free and whose record names a process that is gone belonged to a process
+//! that died: whoever finds it ends what the record names and removes it. Nothing else is needed to
+//! recover from `kill -9`. A record is believed within bounds: it speaks for processes that work in this
+//! very directory, for jails below the directory of jails, and for links that lead into the VM.
 
+mod dead;
 mod find;
+mod former;
 mod link;
-mod private_dir;
 mod record;
 mod runtime_dir;
 mod sweep;
@@ -24,8 +29,7 @@ mod vm_dir;
 mod work_dir;
 
 pub use find::{FindVmError, FoundVm};
-pub use private_dir::UnsafeDirectory;
-pub(crate) use private_dir::ensure_private_dir;
+pub(crate) use former::sweep_former;
 pub(crate) use runtime_dir::RuntimeDir;
 pub use runtime_dir::{ClaimError, RuntimeDirError};
 pub use sweep::SweepReport;

@@ -1,9 +1,9 @@
 //! What exists for a VM, in a form that another process can remove it from.
 
 use std::io;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use smartvm_dir::PrivateDir;
 use smartvm_firecracker::ProcessIdentity;
 
 use super::link::Link;
@@ -38,6 +38,17 @@ pub(crate) struct VmRecord {
     pub(crate) interfaces: Vec<InterfaceRecord>,
 }
 
+/// A record as it was found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// There is none: its owner died before it wrote one.
+    Nothing,
+    /// It is there, and says nothing that can be understood.
+    Damaged(io::Error),
+    /// The record.
+    Record(Box<VmRecord>),
+}
+
 impl VmRecord {
     /// The record of a VM that is ours and for which nothing was made yet.
     pub(crate) fn new(id: VmId) -> io::Result<Self> {
@@ -55,19 +66,36 @@ impl VmRecord {
     }
 
     /// Replaces the record in `dir`; a reader sees the old or the new one, never half of it.
-    pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
-        let unfinished = dir.join("record.json.new");
-        let text = serde_json::to_string(self).map_err(io::Error::other)?;
-        fs_err::write(&unfinished, text)?;
-        fs_err::rename(unfinished, dir.join(FILE))
+    pub(crate) fn write(&self, dir: &PrivateDir) -> io::Result<()> {
+        dir.write(FILE, &serde_json::to_vec(self).map_err(io::Error::other)?)
     }
 
-    /// Reads the record of `dir`; `None` when its owner died before it wrote one.
-    pub(crate) fn read(dir: &Path) -> io::Result<Option<Self>> {
-        match fs_err::read(dir.join(FILE)) {
-            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(io::Error::other),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+    /// Reads the record of `dir`.
+    ///
+    /// # Errors
+    /// When the system refuses; what is damaged is told apart.
+    pub(crate) fn find(dir: &PrivateDir) -> io::Result<Found> {
+        let damaged = |error| Ok(Found::Damaged(error));
+        match dir.read(FILE) {
+            Ok(None) => Ok(Found::Nothing),
+            Ok(Some(text)) => match serde_json::from_slice(&text) {
+                Ok(record) => Ok(Found::Record(Box::new(record))),
+                Err(error) => damaged(error.into()),
+            },
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => damaged(error),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the record of `dir`, none when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read or is damaged.
+    pub(crate) fn read(dir: &PrivateDir) -> io::Result<Option<Self>> {
+        match Self::find(dir)? {
+            Found::Nothing => Ok(None),
+            Found::Damaged(error) => Err(error),
+            Found::Record(record) => Ok(Some(*record)),
         }
     }
 }
@@ -76,21 +104,39 @@ impl VmRecord {
 mod tests {
     use super::*;
 
+    fn dir() -> (tempfile::TempDir, PrivateDir) {
+        let home = tempfile::tempdir().unwrap();
+        let dir = PrivateDir::ensure(home.path()).unwrap();
+        (home, dir)
+    }
+
     #[test]
     fn a_record_is_read_back_as_it_was_written() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(VmRecord::read(dir.path()).unwrap(), None);
+        let (_home, dir) = dir();
+        assert_eq!(VmRecord::read(&dir).unwrap(), None);
         let record = VmRecord::new("a".parse().unwrap()).unwrap();
-        record.write(dir.path()).unwrap();
-        assert_eq!(VmRecord::read(dir.path()).unwrap(), Some(record));
+        record.write(&dir).unwrap();
+        assert_eq!(VmRecord::read(&dir).unwrap(), Some(record));
     }
 
     #[test]
     fn a_damaged_record_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
+        let (_home, dir) = dir();
         for text in ["", "{", "{\"schemaVersion\":1}", "{\"schemaVersion\":1,\"id\":\"../x\"}"] {
-            fs_err::write(dir.path().join(FILE), text).unwrap();
-            assert!(VmRecord::read(dir.path()).is_err(), "{text}");
+            dir.write(FILE, text.as_bytes()).unwrap();
+            assert!(VmRecord::read(&dir).is_err(), "{text}");
+            assert!(matches!(VmRecord::find(&dir).unwrap(), Found::Damaged(_)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_link_in_place_of_a_record_is_not_read() {
+        let (home, dir) = dir();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let planted = elsewhere.path().join(FILE);
+        let record = serde_json::to_string(&VmRecord::new("a".parse().unwrap()).unwrap()).unwrap();
+        fs_err::write(&planted, record).unwrap();
+        std::os::unix::fs::symlink(&planted, home.path().join(FILE)).unwrap();
+        VmRecord::read(&dir).unwrap_err();
     }
 }

@@ -1,25 +1,29 @@
 //! The directory that holds every VM's directory.
 
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use fs_err::os::unix::fs::OpenOptionsExt;
-use fs_err::{File, OpenOptions};
+use smartvm_dir::{HeldLock, HostLockBusy, PrivateDir, UnsafeDirectory};
 
-use super::private_dir::{UnsafeDirectory, ensure_private_dir};
+use super::dead::{self, DEAD};
 use super::record::VmRecord;
-use super::sweep;
 use super::vm_dir::{self, VmDir};
+use crate::jail::JailBounds;
 use crate::vm_id::VmId;
 
-/// The name of the lock, of the whole directory and of a VM's.
-const LOCK: &str = "lock";
+/// The name of a VM's lock.
+pub(super) const LOCK: &str = "lock";
+
+/// The name of the lock of the whole directory.
+pub(super) const WHOLE: &str = ".lock";
 
 /// A runtime directory that was found safe.
 #[derive(Debug, Clone)]
 pub(crate) struct RuntimeDir {
-    path: PathBuf,
+    dir: PrivateDir,
+    /// Which jails a record may name.
+    pub(super) jails: Arc<JailBounds>,
 }
 
 /// A runtime directory that cannot be used.
@@ -52,80 +56,141 @@ pub enum ClaimError {
     },
 }
 
+impl RuntimeDirError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        code_of(&self.source)
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        HostLockBusy::of(&self.source).map(HostLockBusy::hint)
+    }
+}
+
+impl ClaimError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InUse { .. } => "VM_EXISTS",
+            Self::Io { source, .. } => code_of(source),
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::InUse { .. } => Some("choose another id, or stop the VM that has it".to_owned()),
+            Self::Io { source, .. } => HostLockBusy::of(source).map(HostLockBusy::hint),
+        }
+    }
+}
+
+fn code_of(error: &io::Error) -> &'static str {
+    if HostLockBusy::of(error).is_some() { HostLockBusy::CODE } else { "RUNTIME_DIR_FAILED" }
+}
+
 impl RuntimeDir {
-    /// Takes `path` as runtime directory, making what is missing.
-    pub(crate) fn open(path: &Path) -> Result<Self, UnsafeDirectory> {
-        ensure_private_dir(path)?;
-        Ok(Self { path: path.to_owned() })
+    /// Takes `path` as runtime directory, making what is missing. Records in it may name jails
+    /// within the bounds.
+    pub(crate) fn open(path: &Path, jails: JailBounds) -> Result<Self, UnsafeDirectory> {
+        Ok(Self { dir: PrivateDir::ensure(path)?, jails: Arc::new(jails) })
+    }
+
+    /// The directory, if it is there, to look at what is in it.
+    pub(super) fn existing(path: &Path) -> Result<Option<Self>, UnsafeDirectory> {
+        let jails = Arc::new(JailBounds::none());
+        Ok(PrivateDir::existing(path)?.map(|dir| Self { dir, jails }))
+    }
+
+    /// Another directory, of the same manager.
+    pub(super) fn beside(&self, dir: PrivateDir) -> Self {
+        Self { dir, jails: Arc::clone(&self.jails) }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.dir.path()
+    }
+
+    pub(super) fn dir(&self) -> &PrivateDir {
+        &self.dir
     }
 
     pub(crate) fn vm_path(&self, id: &VmId) -> PathBuf {
-        vm_dir::path_of(&self.path, id)
+        vm_dir::path_of(self.path(), id)
     }
 
     /// Takes the directory of VM `id`, removing first what a dead owner left there.
     ///
-    /// Blocks while another process makes or removes a directory, which takes microseconds, or a
-    /// second at most when it has to end a Firecracker that refuses to die.
-    pub(crate) fn claim(&self, id: &VmId) -> Result<VmDir, ClaimError> {
+    /// Blocks for as long as that takes, and for five seconds at most while others make or remove
+    /// directories; `given_up` ends that.
+    pub(crate) fn claim(
+        &self,
+        id: &VmId,
+        given_up: &dyn Fn() -> bool,
+    ) -> Result<VmDir, ClaimError> {
         let failed = |source| ClaimError::Io { id: id.clone(), source };
-        let _whole = self.lock().map_err(failed)?;
-        let path = self.vm_path(id);
-        if fs_err::symlink_metadata(&path).is_ok()
-            && !sweep::remove_if_dead(&path).map_err(failed)?
-        {
-            return Err(ClaimError::InUse { id: id.clone() });
+        let vm_dir = loop {
+            let whole = self.lock_unless(given_up).map_err(failed)?;
+            if !self.dir.has_dir(id.as_str()).map_err(failed)? {
+                break self.make(id).map_err(failed)?;
+            }
+            if dead::set_aside(self, id).map_err(failed)?.is_none() {
+                drop(whole);
+                // The last child of a dead owner may be on its way.
+                if !dead::wait_for_end(self, id).map_err(failed)? {
+                    return Err(ClaimError::InUse { id: id.clone() });
+                }
+            }
+        };
+        // Its interfaces had the names that those of this one will have.
+        match dead::remove_all_of(self, id, given_up) {
+            Ok(()) => Ok(vm_dir),
+            // Dropping the new directory removes it.
+            Err(error) => Err(failed(error)),
         }
-        let made = self.make(&path, id);
+    }
+
+    /// Makes the directory. The lock of the whole is held: nobody sees it half made.
+    fn make(&self, id: &VmId) -> io::Result<VmDir> {
+        let made = self.dir.create_dir(id.as_str()).and_then(|dir| {
+            let lock = dir.create_lock(LOCK)?;
+            let record = VmRecord::new(id.clone())?;
+            record.write(&dir)?;
+            Ok(VmDir::new(self.clone(), dir, record, lock))
+        });
         if made.is_err() {
-            // The claim failed half-way; the first error is the one to report.
-            let _ = fs_err::remove_dir_all(&path);
+            // The first error is the one to report.
+            let _ = self.dir.remove_dir_all(id.as_str());
         }
-        made.map_err(failed)
+        made
     }
 
-    fn make(&self, path: &Path, id: &VmId) -> io::Result<VmDir> {
-        std::fs::DirBuilder::new().mode(0o700).create(path)?;
-        let lock = open_lock(&path.join(LOCK))?;
-        lock.file().try_lock().map_err(io::Error::other)?;
-        let record = VmRecord::new(id.clone())?;
-        record.write(path)?;
-        Ok(VmDir::new(self.clone(), path.to_owned(), record, lock))
+    /// Waits for the lock of the whole directory, for five seconds at most.
+    pub(super) fn lock(&self) -> io::Result<HeldLock> {
+        self.dir.lock(WHOLE)
     }
 
-    /// Removes a VM's directory whose lock we hold.
-    pub(super) fn remove(&self, path: &Path) -> io::Result<()> {
-        let _whole = self.lock()?;
-        match fs_err::remove_dir_all(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        }
+    fn lock_unless(&self, given_up: &dyn Fn() -> bool) -> io::Result<HeldLock> {
+        self.dir.lock_unless(WHOLE, given_up)
     }
 
-    /// Waits for the lock of the whole directory; it is let go when the file is dropped.
-    pub(super) fn lock(&self) -> io::Result<File> {
-        let file = open_lock(&self.path.join(".lock"))?;
-        file.file().lock()?;
-        Ok(file)
+    /// The VMs that have a directory.
+    pub(super) fn ids(&self) -> io::Result<Vec<VmId>> {
+        let entries = self.dir.entries()?.into_iter().filter(smartvm_dir::Entry::is_dir);
+        let mut ids: Vec<VmId> =
+            entries.filter_map(|entry| entry.name().to_str()?.parse().ok()).collect();
+        ids.sort();
+        Ok(ids)
     }
-}
 
-/// Opens a lock file. Close-on-exec, as all files of the standard library: no child keeps it.
-fn open_lock(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
-}
-
-/// Takes the lock of a VM's directory if nobody holds it. `Ok(None)`: its owner lives.
-pub(super) fn try_lock_vm(vm_dir: &Path) -> io::Result<Option<File>> {
-    let file = open_lock(&vm_dir.join(LOCK))?;
-    match file.file().try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        Err(std::fs::TryLockError::Error(error)) => Err(error),
+    /// Where directories of dead VMs are while they are removed.
+    pub(super) fn dead(&self) -> io::Result<Option<PrivateDir>> {
+        self.dir.dir(DEAD)
     }
 }
 

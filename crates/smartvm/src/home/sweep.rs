@@ -1,23 +1,17 @@
 //! Removing what dead processes left.
 
 use std::io;
-use std::path::Path;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
 
-use fs_err::File;
-
-use super::link::Link;
-use super::record::VmRecord;
-use super::runtime_dir::{self, RuntimeDir};
-use crate::network::InterfaceRecord;
+use super::dead::{self, Remains, SetAside};
+use super::runtime_dir::RuntimeDir;
 use crate::vm_id::VmId;
 
-/// How long the last child of a dead owner may take to follow it.
-const DYING_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Between two looks at a lock that is about to become free.
-const DYING_PAUSE: Duration = Duration::from_millis(1);
+/// How many are removed at once: each mostly waits for the kernel.
+const WORKERS: usize = 8;
 
 /// What a sweep found.
 #[derive(Debug, Default)]
@@ -27,71 +21,92 @@ pub struct SweepReport {
     pub removed: Vec<VmId>,
     /// VMs of dead owners that could not be removed whole; the next sweep tries again.
     pub failed: Vec<(VmId, io::Error)>,
+    /// VMs of dead owners whose record cannot be read, so that it is not known what belongs to them. Their
+    /// directories were put where each is named, to be looked at and removed by a person.
+    pub damaged: Vec<(VmId, PathBuf)>,
+}
+
+/// Dead VMs that nobody else sees any more, to be removed.
+#[derive(Debug, Default)]
+pub(crate) struct Claimed {
+    remains: Vec<Remains>,
+    report: SweepReport,
 }
 
 impl RuntimeDir {
     /// Removes every VM whose owner died. VMs of living owners are not touched.
+    #[cfg(test)]
     pub(crate) fn sweep(&self) -> io::Result<SweepReport> {
-        let _whole = self.lock()?;
-        let mut report = SweepReport::default();
-        for entry in fs_err::read_dir(self.path())? {
-            let entry = entry?;
-            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<VmId>().ok())
-            else {
-                continue;
-            };
-            if !entry.file_type()?.is_dir() {
-                continue;
+        Ok(self.claim_dead()?.remove(self))
+    }
+
+    /// Sets every VM aside whose owner died. The lock of the whole is held for each by itself, so that
+    /// nobody else waits for longer than one takes.
+    pub(crate) fn claim_dead(&self) -> io::Result<Claimed> {
+        let mut claimed = Claimed { remains: dead::left_aside(self)?, ..Claimed::default() };
+        for id in self.ids()? {
+            if let Err(error) = self.claim_one(&id, &mut claimed) {
+                // The lock of the whole is needed for the others as well.
+                if smartvm_dir::HostLockBusy::of(&error).is_some() {
+                    return Err(error);
+                }
+                claimed.report.failed.push((id, error));
             }
-            match remove_if_dead(&entry.path()) {
-                Ok(true) => report.removed.push(id),
-                Ok(false) => {}
+        }
+        Ok(claimed)
+    }
+
+    fn claim_one(&self, id: &VmId, claimed: &mut Claimed) -> io::Result<()> {
+        // Before the lock: nobody has to wait while we look at those that are alive or dying.
+        if !dead::wait_for_end(self, id)? {
+            return Ok(());
+        }
+        let aside = {
+            let _whole = self.lock()?;
+            dead::set_aside(self, id)?
+        };
+        match aside {
+            Some(SetAside::Dead(remains)) => claimed.remains.push(remains),
+            Some(SetAside::Damaged(path)) => claimed.report.damaged.push((id.clone(), path)),
+            Some(SetAside::Gone) | None => {}
+        }
+        Ok(())
+    }
+}
+
+impl Claimed {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.remains.len()
+    }
+
+    /// Removes them, several at once. Blocks.
+    pub(crate) fn remove(self, home: &RuntimeDir) -> SweepReport {
+        let Self { remains, mut report } = self;
+        let workers = remains.len().min(WORKERS);
+        let remains = Mutex::new(remains.into_iter());
+        let done = Mutex::new(&mut report);
+        let work = || loop {
+            let next = remains.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(next) = next else { break };
+            let id = next.id.clone();
+            let removed = next.remove(home);
+            let mut report = done.lock().unwrap_or_else(PoisonError::into_inner);
+            match removed {
+                Ok(()) => report.removed.push(id),
                 Err(error) => report.failed.push((id, error)),
             }
+        };
+        match NonZero::new(workers) {
+            None => {}
+            Some(NonZero::<usize>::MIN) => work(),
+            Some(workers) => thread::scope(|scope| {
+                for _ in 0..workers.get() {
+                    scope.spawn(work);
+                }
+            }),
         }
-        Ok(report)
-    }
-}
-
-/// Removes a VM's directory, and ends its Firecracker, if its owner died. Returns whether it is
-/// gone. The caller holds the lock of the runtime directory, so nobody makes it meanwhile.
-pub(super) fn remove_if_dead(vm_dir: &Path) -> io::Result<bool> {
-    let Some(_lock) = lock_unless_owned(vm_dir)? else {
-        return Ok(false);
-    };
-    // A record that was never finished names nothing: Firecracker is ended with its owner by the
-    // kernel, and the record only covers what the kernel did not get to.
-    if let Ok(Some(record)) = VmRecord::read(vm_dir) {
-        if let Some(process) = &record.firecracker
-            && process.kill()?
-        {
-            tracing::info!(vm = %record.id, "ended the Firecracker of a dead owner");
-        }
-        record.interfaces.iter().try_for_each(InterfaceRecord::remove)?;
-        if let Some(jail) = &record.jail {
-            jail.remove()?;
-        }
-        record.links.iter().try_for_each(Link::remove)?;
-    }
-    fs_err::remove_dir_all(vm_dir)?;
-    Ok(true)
-}
-
-/// Takes the lock of a VM's directory, `None` while its owner lives.
-///
-/// A child that the owner was making when it was killed has the owner's files open, the lock among
-/// them, until it has died of that as well; that takes moments, which are waited for.
-fn lock_unless_owned(vm_dir: &Path) -> io::Result<Option<File>> {
-    let deadline = Instant::now() + DYING_PATIENCE;
-    loop {
-        if let Some(lock) = runtime_dir::try_lock_vm(vm_dir)? {
-            return Ok(Some(lock));
-        }
-        let owner_died =
-            matches!(VmRecord::read(vm_dir), Ok(Some(record)) if !record.owner.is_alive());
-        if !owner_died || Instant::now() > deadline {
-            return Ok(None);
-        }
-        thread::sleep(DYING_PAUSE);
+        report.removed.sort();
+        report
     }
 }

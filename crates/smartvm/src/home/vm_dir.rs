@@ -1,14 +1,14 @@
 //! The directory of one VM, owned through its lock.
 
 use std::io;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fs_err::File;
 use rustix::process::{getegid, geteuid};
+use smartvm_dir::{HeldLock, PrivateDir};
 use smartvm_firecracker::ProcessIdentity;
 
+use super::dead::{self, Remains};
 use super::link::Link;
 use super::record::VmRecord;
 use super::runtime_dir::RuntimeDir;
@@ -26,19 +26,30 @@ use crate::vm_id::VmId;
 #[must_use = "dropping it removes the directory"]
 pub(crate) struct VmDir {
     home: RuntimeDir,
-    path: PathBuf,
+    dir: PrivateDir,
     record: VmRecord,
     jail: Option<Jail>,
     /// What the VM has stays as it is for as long.
     images: Option<ImagesInUse>,
     /// Held, not read: the lock is what says that the owner lives.
-    _lock: File,
+    _lock: HeldLock,
+    /// Where it is while it is removed.
+    remains: Option<Remains>,
     removed: bool,
 }
 
 impl VmDir {
-    pub(super) fn new(home: RuntimeDir, path: PathBuf, record: VmRecord, lock: File) -> Self {
-        Self { home, path, record, jail: None, images: None, _lock: lock, removed: false }
+    pub(super) fn new(home: RuntimeDir, dir: PrivateDir, record: VmRecord, lock: HeldLock) -> Self {
+        Self {
+            home,
+            dir,
+            record,
+            jail: None,
+            images: None,
+            _lock: lock,
+            remains: None,
+            removed: false,
+        }
     }
 
     /// Keeps images from others until the directory is gone, and what was lent is given back.
@@ -47,7 +58,7 @@ impl VmDir {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.dir.path()
     }
 
     /// Makes a jail for its Firecracker, whose API socket is reachable from here as any other's.
@@ -57,11 +68,11 @@ impl VmDir {
         plan: JailPlan,
         instance_id: &str,
     ) -> Result<&Jail, MakeJailError> {
-        let (path, record) = (&self.path, &mut self.record);
+        let (dir, record) = (&self.dir, &mut self.record);
         let jail = Jail::make(plan, instance_id, |jail| {
             record.jail = Some(jail.clone());
-            record.write(path)?;
-            symlink(socket_path(&jail.dir.join("root")), socket_path(path))
+            record.write(dir)?;
+            dir.symlink(&socket_path(&jail.dir.join("root")), SOCKET)
         })?;
         Ok(self.jail.insert(jail))
     }
@@ -82,7 +93,7 @@ impl VmDir {
     /// Records network devices that are about to be made.
     pub(crate) fn record_interfaces(&mut self, interfaces: &[InterfaceRecord]) -> io::Result<()> {
         self.record.interfaces = interfaces.to_vec();
-        self.record.write(&self.path)
+        self.record.write(&self.dir)
     }
 
     pub(crate) fn jail(&self) -> Option<&Jail> {
@@ -97,7 +108,7 @@ impl VmDir {
     /// Where its Firecracker runs.
     pub(crate) fn work_dir(&self) -> WorkDir {
         match &self.jail {
-            None => WorkDir::plain(self.path.clone()),
+            None => WorkDir::plain(self.path().to_owned()),
             Some(jail) => WorkDir::jailed(Arc::clone(&jail.files)),
         }
     }
@@ -110,32 +121,49 @@ impl VmDir {
     /// Records Firecracker's process, so that any later process can end it.
     pub(crate) fn record_process(&mut self, process: ProcessIdentity) -> io::Result<()> {
         self.record.firecracker = Some(process);
-        self.record.write(&self.path)
+        self.record.write(&self.dir)
     }
 
     /// Makes the VM's file `name` reachable at `path` as well, until the directory goes.
     pub(crate) fn link(&mut self, path: &Path, name: &Path) -> io::Result<()> {
         let link = Link::new(path, self.work_dir().host_path(name))?;
         self.record.links.push(link.clone());
-        self.record.write(&self.path)?;
+        self.record.write(&self.dir)?;
         link.make()
     }
 
     /// Removes the directory, the links to it and the jail. After a failure it can be tried again: what
-    /// is gone already is no error.
+    /// is gone already is no error. Blocks for as long as that takes.
     pub(crate) fn remove(&mut self) -> io::Result<()> {
         if self.removed {
             return Ok(());
         }
-        let unlinked = self.record.links.iter().try_for_each(Link::remove);
-        self.record.interfaces.iter().try_for_each(InterfaceRecord::remove)?;
-        // The directory goes last: it holds the record of the rest.
-        if let Some(jail) = &self.record.jail {
-            jail.remove()?;
+        if let Some(remains) = &self.remains {
+            remains.remove(&self.home)?;
+        } else if self.dir.is_in_place()? {
+            let remains = dead::retire(&self.home, self.record.clone())?;
+            self.remains.insert(remains).remove(&self.home)?;
+        } else {
+            // Somebody who removed our directory, or the whole, spared us that part only.
+            self.record.links.iter().try_for_each(Link::remove)?;
+            self.record.interfaces.iter().try_for_each(InterfaceRecord::remove)?;
+            let jail = self.record.jail.as_ref();
+            jail.map_or(Ok(()), |jail| jail.remove(&self.home.jails))?;
         }
-        self.home.remove(&self.path)?;
         self.removed = true;
-        unlinked
+        Ok(())
+    }
+
+    /// The same where nothing may block. It goes on when the future is dropped. What is left is given back
+    /// with the error.
+    pub(crate) async fn remove_in_background(
+        mut self,
+    ) -> Result<(), (Option<Box<Self>>, io::Error)> {
+        let removing = tokio::task::spawn_blocking(move || match self.remove() {
+            Ok(()) => Ok(()),
+            Err(error) => Err((Some(Box::new(self)), error)),
+        });
+        removing.await.unwrap_or_else(|panic| Err((None, io::Error::other(panic))))
     }
 }
 
@@ -149,9 +177,12 @@ impl Drop for VmDir {
     }
 }
 
+/// The name of the API socket.
+const SOCKET: &str = "firecracker.sock";
+
 /// Where the API socket of the VM with directory `vm_dir` is.
 pub(crate) fn socket_path(vm_dir: &Path) -> PathBuf {
-    vm_dir.join("firecracker.sock")
+    vm_dir.join(SOCKET)
 }
 
 /// Where the directory of VM `id` is.

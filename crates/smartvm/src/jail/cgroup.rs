@@ -26,7 +26,7 @@ pub(super) use plan::{GroupPlan, WantedLimits};
 use tree::Tree;
 
 /// The group of all VMs.
-const PARENT: &str = "smartvm";
+pub(super) const PARENT: &str = "smartvm";
 
 /// How long the processes of a group may take to be gone once they are killed.
 const DYING_PATIENCE: Duration = Duration::from_secs(2);

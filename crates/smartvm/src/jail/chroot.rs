@@ -16,27 +16,31 @@
 //! restart, and are swept by themselves.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use fs_err::File;
-use fs_err::os::unix::fs::OpenOptionsExt;
-use rustix::fs::{OFlags, StatVfsMountFlags, statvfs};
-use smartvm_firecracker::end_jail;
+use rustix::fs::{StatVfsMountFlags, statvfs};
+use smartvm_dir::{Entry, HeldLock, LockState, PrivateDir, UnsafeDirectory};
+use smartvm_firecracker::{end_jail, jail_lives};
 
+use super::bounds::uid_of;
 use super::lent::give_back;
-use crate::home::{UnsafeDirectory, ensure_private_dir};
+
+/// A jail's lock.
+const LOCK: &str = "lock";
 
 /// The directory of all jails, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct ChrootBase {
+    dir: PrivateDir,
+    /// As the jailer names it.
     path: PathBuf,
 }
 
 /// A jail's directory that is ours as long as this value lives. Dropping it removes nothing.
 #[derive(Debug)]
 pub(crate) struct HeldJail {
-    _lock: File,
+    pub(super) dir: PrivateDir,
+    _lock: HeldLock,
 }
 
 /// A directory that jails cannot be made in.
@@ -59,7 +63,7 @@ pub enum ChrootBaseError {
 impl ChrootBase {
     /// Takes `path`, making what is missing with mode 0700.
     pub(crate) fn open(path: &Path) -> Result<Self, ChrootBaseError> {
-        ensure_private_dir(path).map_err(ChrootBaseError::Unsafe)?;
+        let dir = PrivateDir::ensure(path).map_err(ChrootBaseError::Unsafe)?;
         forbidding_option(path).map_or(Ok(()), |option| {
             Err(ChrootBaseError::Forbids { path: path.to_owned(), option })
         })?;
@@ -67,63 +71,95 @@ impl ChrootBase {
         let path = fs_err::canonicalize(path).map_err(|source| {
             ChrootBaseError::Unsafe(UnsafeDirectory::Unusable { path: path.to_owned(), source })
         })?;
-        Ok(Self { path })
+        Ok(Self { dir, path })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes `dir`, a jail's directory below this one, and its root directory.
+    /// Makes the directory of a jail, by its program and its id, and its root directory.
     ///
     /// Nothing may be there: what somebody else made could be a link to another place.
-    pub(crate) fn make(&self, dir: &Path) -> io::Result<HeldJail> {
+    pub(super) fn make(&self, program: &Path, id: &str) -> io::Result<HeldJail> {
         let _whole = self.lock()?;
-        let of_program = dir.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        ensure_private_dir(of_program).map_err(io::Error::other)?;
-        let mut builder = std::fs::DirBuilder::new();
-        builder.mode(0o700);
-        builder.create(dir)?;
-        let held = lock_jail(dir)?;
-        builder.create(dir.join("root"))?;
-        let lock = held.ok_or(io::ErrorKind::WouldBlock)?;
-        Ok(HeldJail { _lock: lock })
+        let dir = self.dir.ensure_dir(program)?.create_dir(id)?;
+        let lock = dir.create_lock(LOCK)?;
+        dir.create_dir("root")?;
+        Ok(HeldJail { dir, _lock: lock })
     }
 
-    /// Removes every jail whose owner died, and returns how many those were.
+    /// Removes every jail whose owner died, and returns how many those were. One that cannot be removed is
+    /// told and does not keep the others.
     pub(crate) fn sweep(&self) -> io::Result<usize> {
-        let _whole = self.lock()?;
         let mut removed = 0;
-        for of_program in directories(&self.path)? {
-            for dir in directories(&of_program)? {
-                if let Some(_held) = lock_jail(&dir)? {
-                    remove_dir(&dir)?;
-                    removed += 1;
+        for (of_program, name, _held) in self.claim_dead()? {
+            match remove_dir(&of_program, &name) {
+                Ok(()) => removed += 1,
+                Err(error) => {
+                    tracing::warn!(jail = name, %error, "cannot remove what a dead owner left");
                 }
             }
         }
         Ok(removed)
     }
 
-    fn lock(&self) -> io::Result<File> {
-        let file = open_lock(&self.path.join(".lock"))?;
-        file.file().lock()?;
-        Ok(file)
+    /// The jails that nobody owns, held so that nobody else removes them. Others make theirs meanwhile.
+    fn claim_dead(&self) -> io::Result<Vec<(PrivateDir, String, Option<HeldLock>)>> {
+        let mut dead = Vec::new();
+        for program in self.dir.entries()?.iter().filter(|entry| entry.is_dir()) {
+            let Some(of_program) = self.dir.dir(program.name())? else { continue };
+            for jail in of_program.entries()?.iter().filter(|entry| entry.is_dir()) {
+                match self.claim_one(&of_program, jail) {
+                    Ok(Some((name, lock))) => dead.push((of_program.clone(), name, lock)),
+                    Ok(None) => {}
+                    Err(error) => {
+                        let jail = jail.name().to_string_lossy();
+                        tracing::warn!(%jail, %error, "cannot see whose jail it is");
+                    }
+                }
+            }
+        }
+        Ok(dead)
+    }
+
+    fn claim_one(
+        &self,
+        of_program: &PrivateDir,
+        jail: &Entry,
+    ) -> io::Result<Option<(String, Option<HeldLock>)>> {
+        let Some(name) = jail.name().to_str() else { return Ok(None) };
+        let Some(dir) = of_program.dir(name)? else { return Ok(None) };
+        Ok(match dir.try_lock(LOCK)? {
+            LockState::Held => None,
+            LockState::Ours(lock) => Some((name.to_owned(), Some(lock))),
+            // It is about to be made, or the owner died before it made a lock, or somebody has removed that,
+            // which says nothing of who lives.
+            _ => {
+                let _whole = self.lock()?;
+                let idle = matches!(dir.try_lock(LOCK)?, LockState::Missing) && !jail_lives(&dir)?;
+                idle.then(|| (name.to_owned(), None))
+            }
+        })
+    }
+
+    fn lock(&self) -> io::Result<HeldLock> {
+        self.dir.lock(".lock")
     }
 }
 
 /// Ends what runs in a jail, gives back what was lent to it and removes its directory; to be gone
 /// already is success.
-pub(super) fn remove_dir(dir: &Path) -> io::Result<()> {
-    if end_jail(dir)? {
-        tracing::info!(jail = %dir.display(), "ended a jail of a dead owner");
+pub(super) fn remove_dir(of_program: &PrivateDir, name: &str) -> io::Result<()> {
+    let Some(dir) = of_program.dir(name)? else { return Ok(()) };
+    if end_jail(&dir)? {
+        tracing::info!(jail = %dir.path().display(), "ended a jail of a dead owner");
     }
-    give_back(dir)?;
+    if let Some(uid) = uid_of(name) {
+        give_back(&dir, uid)?;
+    }
     // It does not follow links, whatever the VM may have made of its own directory.
-    match fs_err::remove_dir_all(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
+    of_program.remove_dir_all(name)
 }
 
 /// What of a jail the file system does not allow.
@@ -136,35 +172,6 @@ pub(crate) fn forbidding_option(path: &Path) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// Takes the lock of a jail if nobody holds it.
-fn lock_jail(dir: &Path) -> io::Result<Option<File>> {
-    let file = open_lock(&dir.join("lock"))?;
-    match file.file().try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        Err(std::fs::TryLockError::Error(error)) => Err(error),
-    }
-}
-
-fn open_lock(path: &Path) -> io::Result<File> {
-    let mut options = fs_err::OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
-    options.open(path)
-}
-
-/// The directories in a directory, links to some left out.
-fn directories(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs_err::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() && entry.metadata()?.uid() == 0 {
-            found.push(entry.path());
-        }
-    }
-    Ok(found)
 }
 
 impl ChrootBaseError {

@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fchmod, fchown, fstat,
+    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fchmod, fchown, fstat,
     linkat, mkdirat, mknodat, openat, openat2, unlinkat,
 };
 use rustix::io::Errno;
+use smartvm_dir::PrivateDir;
 use smartvm_firecracker::BindMount;
 use smartvm_images::stage_drive;
 
@@ -26,7 +27,7 @@ use crate::home::Access;
 #[derive(Debug)]
 pub(crate) struct JailFiles {
     /// The jail's directory.
-    dir: PathBuf,
+    dir: PrivateDir,
     root: PathBuf,
     root_fd: OwnedFd,
     uid: u32,
@@ -47,13 +48,12 @@ enum Way {
 }
 
 impl JailFiles {
-    /// The jail in `dir`, which was made just now.
-    pub(super) fn open(dir: &Path, uid: u32, gid: u32) -> io::Result<Self> {
-        let root = dir.join("root");
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let root_fd = openat(CWD, &root, flags, Mode::empty())?;
+    /// The jail in `dir`, which was made just now, and which the jailer knows as `path`.
+    pub(super) fn open(dir: PrivateDir, path: &Path, uid: u32, gid: u32) -> io::Result<Self> {
+        let root_fd = dir.dir("root")?.ok_or(io::ErrorKind::NotFound)?;
+        let root_fd = root_fd.as_fd().try_clone_to_owned()?;
         let binds = Mutex::new(Some(Vec::new()));
-        Ok(Self { dir: dir.to_owned(), root, root_fd, uid, gid, binds })
+        Ok(Self { dir, root: path.join("root"), root_fd, uid, gid, binds })
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -108,7 +108,7 @@ impl JailFiles {
     /// Takes a name away, and gives back the file if it was lent. To be gone already is success.
     pub(crate) fn withdraw(&self, name: &Path) -> io::Result<()> {
         let (parent, file) = (self.parent(name)?, file_name(name)?);
-        give_back_one(&self.dir, &parent, file)?;
+        give_back_one(&self.dir, &parent, file, self.uid)?;
         match unlinkat(&parent, file, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(errno.into()),
@@ -239,7 +239,8 @@ mod tests {
     /// A jail of ourselves, which needs no root.
     fn jail(dir: &Path) -> JailFiles {
         fs_err::create_dir(dir.join("root")).unwrap();
-        JailFiles::open(dir, getuid().as_raw(), getgid().as_raw()).unwrap()
+        let jail = PrivateDir::ensure(dir).unwrap();
+        JailFiles::open(jail, dir, getuid().as_raw(), getgid().as_raw()).unwrap()
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fs_err::os::unix::fs::OpenOptionsExt;
+use smartvm_dir::{HeldLock, PrivateDir};
 
 use super::uid_range::UidRange;
 
@@ -23,23 +23,20 @@ const LAST: &str = ".last";
 /// All leases, locked against other processes for as long as the value lives.
 #[derive(Debug)]
 pub(super) struct Leases {
-    dir: PathBuf,
-    _lock: fs_err::File,
+    dir: PrivateDir,
+    _lock: HeldLock,
 }
 
 impl Leases {
-    /// Waits for the lock, which others hold for some microseconds. The directory must be ours.
-    pub(super) fn lock(dir: &Path) -> io::Result<Self> {
-        let mut options = fs_err::OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(dir.join(LOCK))?;
-        file.file().lock()?;
-        Ok(Self { dir: dir.to_owned(), _lock: file })
+    /// Waits for the lock, which others hold for some microseconds.
+    pub(super) fn lock(dir: PrivateDir) -> io::Result<Self> {
+        let lock = dir.lock(LOCK)?;
+        Ok(Self { dir, _lock: lock })
     }
 
     /// A free id of `range`, none when there is none.
     pub(super) fn find(&self, range: UidRange) -> io::Result<Option<u32>> {
-        let last = fs_err::read_to_string(self.dir.join(LAST)).ok();
+        let last = self.dir.read_text(LAST).ok().flatten();
         let last = last.and_then(|text| text.trim().parse().ok());
         let after = last.filter(|last| range.contains(*last)).map_or(range.first, |last: u32| {
             if last == range.last { range.first } else { last + 1 }
@@ -54,39 +51,25 @@ impl Leases {
 
     /// The jail of the user with this id.
     pub(super) fn holder(&self, id: u32) -> io::Result<Option<PathBuf>> {
-        match fs_err::read_to_string(self.path(id)) {
-            Ok(jail) => Ok(Some(PathBuf::from(jail)).filter(|jail| {
-                // Not only when it surely exists: when in doubt, the id is in use.
-                !matches!(jail.try_exists(), Ok(false))
-            })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let jail = self.dir.read_text(id.to_string())?.map(PathBuf::from);
+        // Not only when it surely exists: when in doubt, the id is in use.
+        Ok(jail.filter(|jail| !matches!(jail.try_exists(), Ok(false))))
     }
 
     /// Gives the id to `jail`, which must be made while the lock is held.
     pub(super) fn take(&self, id: u32, jail: &Path) -> io::Result<()> {
         let jail = jail.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
-        fs_err::write(self.path(id), jail)?;
+        self.dir.write(id.to_string(), jail.as_bytes())?;
         // Whole or not at all: without it, ids would be used again that were just given back.
-        let unfinished = self.dir.join(".last.new");
-        fs_err::write(&unfinished, id.to_string())?;
-        fs_err::rename(unfinished, self.dir.join(LAST))
+        self.dir.write(LAST, id.to_string().as_bytes())
     }
 
     /// Forgets that `jail` has the id.
     pub(super) fn release(&self, id: u32, jail: &Path) -> io::Result<()> {
-        let path = self.path(id);
-        match fs_err::read_to_string(&path) {
-            Ok(holder) if Path::new(&holder) == jail => fs_err::remove_file(path),
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
+        match self.dir.read_text(id.to_string())? {
+            Some(holder) if Path::new(&holder) == jail => self.dir.remove_file(id.to_string()),
+            _ => Ok(()),
         }
-    }
-
-    fn path(&self, id: u32) -> PathBuf {
-        self.dir.join(id.to_string())
     }
 }
 
@@ -97,7 +80,7 @@ mod tests {
     const RANGE: UidRange = UidRange { first: 10, last: 12 };
 
     fn take(dir: &Path, jail: &Path) -> Option<u32> {
-        let leases = Leases::lock(dir).unwrap();
+        let leases = Leases::lock(PrivateDir::ensure(dir).unwrap()).unwrap();
         let id = leases.find(RANGE).unwrap()?;
         leases.take(id, jail).unwrap();
         fs_err::create_dir(jail).unwrap();
@@ -123,7 +106,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let jail = dir.path().join("a");
         let id = take(dir.path(), &jail).unwrap();
-        let leases = Leases::lock(dir.path()).unwrap();
+        let leases = Leases::lock(PrivateDir::ensure(dir.path()).unwrap()).unwrap();
         leases.release(id, &dir.path().join("b")).unwrap();
         assert_eq!(leases.holder(id).unwrap(), Some(jail.clone()));
         leases.release(id, &jail).unwrap();

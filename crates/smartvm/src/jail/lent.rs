@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown, open, openat};
 use serde::{Deserialize, Serialize};
+use smartvm_dir::PrivateDir;
 
 /// The list, one JSON object a line, in the jail's directory.
 const LIST: &str = "lent";
@@ -36,7 +37,7 @@ struct Lent {
 /// Gives `file`, which `path` names, to a user, and writes into the jail's directory whose it was. The jail has it as
 /// `name`.
 pub(super) fn lend(
-    dir: &Path,
+    dir: &PrivateDir,
     path: &Path,
     name: &Path,
     file: &fs_err::File,
@@ -54,7 +55,7 @@ pub(super) fn lend(
     };
     let mut line = serde_json::to_string(&lent).map_err(io::Error::other)?;
     line.push('\n');
-    let mut list = fs_err::OpenOptions::new().create(true).append(true).open(dir.join(LIST))?;
+    let mut list = dir.open(LIST, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)?;
     list.write_all(line.as_bytes())?;
     list.sync_data()?;
     let file = file.file().as_fd();
@@ -63,36 +64,44 @@ pub(super) fn lend(
     Ok(())
 }
 
-/// Gives back all that was lent to the jail in `dir`.
-pub(super) fn give_back(dir: &Path) -> io::Result<()> {
-    list(dir)?.iter().rev().try_for_each(|lent| lent.find_and_return(dir))
+/// Gives back all that was lent to the jail in `dir`, to its user `uid`.
+pub(super) fn give_back(dir: &PrivateDir, uid: u32) -> io::Result<()> {
+    list(dir)?.iter().rev().try_for_each(|lent| lent.find_and_return(dir, uid))
 }
 
 /// Gives back the file `name` of a directory of the jail in `dir`, if it was lent.
-pub(super) fn give_back_one(dir: &Path, parent: &OwnedFd, name: &OsStr) -> io::Result<()> {
+pub(super) fn give_back_one(
+    dir: &PrivateDir,
+    parent: &OwnedFd,
+    name: &OsStr,
+    uid: u32,
+) -> io::Result<()> {
     let lent = list(dir)?;
     if lent.is_empty() {
         return Ok(());
     }
     let Ok(file) = openat(parent, name, FLAGS, Mode::empty()) else { return Ok(()) };
     let file = std::fs::File::from(file);
-    lent.iter().rev().try_for_each(|lent| lent.return_if(&file).map(drop))
+    lent.iter().rev().try_for_each(|lent| lent.return_if(&file, uid).map(drop))
 }
 
 impl Lent {
     /// Gives the file back, wherever it is: where it was, by the name that the jail has of it, or under another name
     /// in its directory. Whoever has removed it meanwhile had the right to.
-    fn find_and_return(&self, dir: &Path) -> io::Result<()> {
-        let in_jail = self.name.as_ref().map(|name| dir.join("root").join(name));
-        for path in std::iter::once(&self.path).chain(&in_jail) {
-            if self.return_at(path)? {
-                return Ok(());
-            }
+    fn find_and_return(&self, dir: &PrivateDir, uid: u32) -> io::Result<()> {
+        if self.return_at(&self.path, uid)? {
+            return Ok(());
+        }
+        if let Some(name) = &self.name
+            && let Ok(file) = dir.open(Path::new("root").join(name), OFlags::RDONLY)
+            && self.return_if(file.file(), uid)?
+        {
+            return Ok(());
         }
         let beside = self.path.parent().and_then(|parent| fs_err::read_dir(parent).ok());
         for entry in beside.into_iter().flatten().filter_map(Result::ok) {
             if std::os::unix::fs::DirEntryExt::ino(&entry) == self.inode
-                && self.return_at(&entry.path())?
+                && self.return_at(&entry.path(), uid)?
             {
                 return Ok(());
             }
@@ -105,30 +114,73 @@ impl Lent {
     }
 
     /// Gives the file back if it is at `path`.
-    fn return_at(&self, path: &Path) -> io::Result<bool> {
+    fn return_at(&self, path: &Path, uid: u32) -> io::Result<bool> {
         match open(path, FLAGS, Mode::empty()) {
-            Ok(file) => self.return_if(&std::fs::File::from(file)),
+            Ok(file) => self.return_if(&std::fs::File::from(file), uid),
             Err(_) => Ok(false),
         }
     }
 
-    /// Gives the file back if it is this one, and says whether it is.
-    fn return_if(&self, file: &std::fs::File) -> io::Result<bool> {
+    /// Gives the file back if it is this one, and says whether it is. Whatever the list says, only what is the
+    /// user's to whom it was lent changes its owner, and nothing becomes a program that runs as its owner.
+    fn return_if(&self, file: &std::fs::File, from: u32) -> io::Result<bool> {
         let found = file.metadata()?;
-        if (found.dev(), found.ino()) != (self.device, self.inode) {
+        if (found.dev(), found.ino()) != (self.device, self.inode) || !found.is_file() {
             return Ok(false);
         }
-        fchown(file, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))?;
-        file.set_permissions(PermissionsExt::from_mode(self.mode))?;
+        if found.uid() == from {
+            fchown(file, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))?;
+            file.set_permissions(PermissionsExt::from_mode(self.mode & 0o777))?;
+        }
         Ok(true)
     }
 }
 
-fn list(dir: &Path) -> io::Result<Vec<Lent>> {
-    match fs_err::read_to_string(dir.join(LIST)) {
-        // A line that was not finished was followed by nothing.
-        Ok(text) => Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
+fn list(dir: &PrivateDir) -> io::Result<Vec<Lent>> {
+    let text = dir.read_text(LIST)?.unwrap_or_default();
+    // A line that was not finished was followed by nothing.
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::geteuid;
+
+    use super::*;
+
+    /// A file of somebody, and a list that says it was lent by a user who would like it to be theirs.
+    fn planted(mode: u32, owner: u32) -> (tempfile::TempDir, PrivateDir, PathBuf) {
+        let home = tempfile::tempdir().unwrap();
+        let dir = PrivateDir::ensure(home.path()).unwrap();
+        let path = home.path().join("precious");
+        fs_err::write(&path, "precious").unwrap();
+        fs_err::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        std::os::unix::fs::chown(&path, Some(owner), None).unwrap();
+        let found = fs_err::metadata(&path).unwrap();
+        let (device, inode) = (found.dev(), found.ino());
+        let lent =
+            Lent { path: path.clone(), name: None, device, inode, uid: 0, gid: 65_534, mode };
+        dir.write(LIST, serde_json::to_string(&lent).unwrap().as_bytes()).unwrap();
+        (home, dir, path)
+    }
+
+    #[test]
+    fn a_file_that_is_not_the_vm_s_now_is_not_given_to_anybody() {
+        let us = geteuid().as_raw();
+        let (_home, dir, path) = planted(0o4777, us);
+        give_back(&dir, us + 70_000).unwrap();
+        let found = fs_err::metadata(&path).unwrap();
+        assert_eq!((found.uid(), found.mode() & 0o7777), (us, 0o600));
+    }
+
+    #[test]
+    fn no_file_is_given_back_as_a_program_that_runs_as_its_owner() {
+        if !geteuid().is_root() {
+            return; // Only root lends.
+        }
+        let (_home, dir, path) = planted(0o6755, 70_000);
+        give_back(&dir, 70_000).unwrap();
+        let found = fs_err::metadata(&path).unwrap();
+        assert_eq!((found.uid(), found.mode() & 0o7777), (0, 0o755));
     }
 }

@@ -5,8 +5,9 @@
 //! * `uid_range` and `lease` find a user that nobody else is,
 //! * `chroot` is the directory, `files` what is put into it, `lent` the files given for a time,
 //! * `cgroup` limits it, as `open_files` does, and `room` is what it needs itself,
-//! * `record` is what removes all of it again, by whichever process.
+//! * `record` is what removes all of it again, by whichever process, and `bounds` how far it is believed.
 
+mod bounds;
 mod cgroup;
 mod chroot;
 mod config;
@@ -21,6 +22,7 @@ mod room;
 mod uid_range;
 mod versions;
 
+pub(crate) use bounds::JailBounds;
 pub(crate) use cgroup::is_in_memory;
 pub use cgroup::{AppliedLimits, CgroupError};
 pub use chroot::ChrootBaseError;

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smartvm_dir::{HostLockBusy, PrivateDir, UnsafeDirectory};
 use smartvm_firecracker::{FirecrackerBinary, JailSpec, ResourceLimits};
 
+use super::bounds::{JailBounds, cgroup_of, name_of};
 use super::cgroup::{AppliedLimits, Cgroup, CgroupError, GroupPlan};
 use super::chroot::{HeldJail, remove_dir};
 use super::files::JailFiles;
@@ -14,7 +16,6 @@ use super::lease::{LEASES, Leases};
 use super::mode::Confinement;
 use super::plan::JailPlan;
 use super::room::{NoRoomForJail, check_room};
-use crate::home::{UnsafeDirectory, ensure_private_dir};
 
 /// How much of a VM's id is in the name of its jail. The socket in it must have a path of 107 bytes
 /// at most.
@@ -100,8 +101,7 @@ impl Jail {
     ) -> Result<Self, MakeJailError> {
         let failed = |source| MakeJailError::Io { base: plan.base.path().to_owned(), source };
         check_room(plan.base.path(), plan.program_size).map_err(failed)??;
-        let leases = Path::new(LEASES);
-        ensure_private_dir(leases).map_err(MakeJailError::Leases)?;
+        let leases = PrivateDir::ensure(Path::new(LEASES)).map_err(MakeJailError::Leases)?;
         let leases = Leases::lock(leases).map_err(failed)?;
         let uid = match plan.config.uid {
             None => leases
@@ -127,10 +127,11 @@ impl Jail {
         }
         note(&record).map_err(failed)?;
         leases.take(uid, &record.dir).map_err(failed)?;
-        let held = plan.base.make(&record.dir).map_err(failed)?;
+        let held = plan.base.make(&plan.program, &id).map_err(failed)?;
         drop(leases);
         let (cgroup, limits) = group.make()?;
-        let files = JailFiles::open(&record.dir, uid, record.gid).map_err(failed)?;
+        let files =
+            JailFiles::open(held.dir.clone(), &record.dir, uid, record.gid).map_err(failed)?;
         Ok(Self { record, files: Arc::new(files), plan, cgroup, limits, _held: held })
     }
 
@@ -187,17 +188,28 @@ impl JailRecord {
         self.cgroup.as_deref().is_some_and(|dir| Cgroup::at(dir).oom_kills() > 0)
     }
 
-    /// Removes all that is named, in reverse order; the process must have ended.
-    pub(crate) fn remove(&self) -> io::Result<()> {
-        if let Some(cgroup) = &self.cgroup {
+    /// Removes all that is named, in reverse order, within the bounds; the process must have ended.
+    pub(crate) fn remove(&self, bounds: &JailBounds) -> io::Result<()> {
+        let name = name_of(self)?;
+        // Before anything is touched.
+        let located = bounds.locate(self)?;
+        if let Some(cgroup) = cgroup_of(self, &name)? {
             Cgroup::at(cgroup).remove()?;
         }
-        remove_dir(&self.dir)?;
-        match Leases::lock(Path::new(LEASES)) {
-            // Forgotten when the host was restarted.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            leases => leases?.release(self.uid, &self.dir),
+        if let Some(jail) = located {
+            remove_dir(&jail.of_program, &jail.name)?;
         }
+        match PrivateDir::existing(Path::new(LEASES)).map_err(io::Error::other)? {
+            // Forgotten when the host was restarted.
+            None => Ok(()),
+            Some(leases) => Leases::lock(leases)?.release(self.uid, &self.dir),
+        }
+    }
+
+    /// The root directory of the jail; none when it is gone.
+    pub(crate) fn root(&self, bounds: &JailBounds) -> io::Result<Option<PrivateDir>> {
+        let Some(jail) = bounds.locate(self)? else { return Ok(None) };
+        jail.of_program.dir(Path::new(&jail.name).join("root"))
     }
 }
 
@@ -218,6 +230,7 @@ impl MakeJailError {
             Self::Planted { .. } => "JAIL_DIR_UNUSABLE",
             Self::NoRoom(_) => "JAIL_NO_SPACE",
             Self::Cgroup(source) => source.code(),
+            Self::Io { source, .. } if HostLockBusy::of(source).is_some() => HostLockBusy::CODE,
             Self::Io { .. } => "JAIL_FAILED",
         }
     }
@@ -236,7 +249,7 @@ impl MakeJailError {
             }
             Self::NoRoom(source) => Some(source.hint()),
             Self::Cgroup(source) => source.hint(),
-            Self::Io { .. } => None,
+            Self::Io { source, .. } => HostLockBusy::of(source).map(HostLockBusy::hint),
         }
     }
 }

@@ -4,20 +4,24 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use smartvm_dir::PrivateDir;
 use smartvm_images::signature::VerifyingKey;
 use smartvm_network::Network;
 
 use super::registry::Registry;
 use crate::audit::AuditLog;
 use crate::config::VmConfig;
-use crate::home::{RuntimeDir, RuntimeDirError, SweepReport, ensure_private_dir};
-use crate::jail::{ChrootBase, JailPlan};
+use crate::home::{RuntimeDir, RuntimeDirError, SweepReport, sweep_former};
+use crate::jail::{ChrootBase, JailBounds, JailPlan};
 use crate::micro_vm::{MicroVm, VmSetup};
 use crate::network::ManagerNetwork;
-use crate::options::SmartVmOptions;
+use crate::options::{SmartVmOptions, former_runtime_dir};
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::{HostIdentity, RestorePlan, RestoreVm, SnapshotError, SnapshotStore, Verify};
 use crate::vm_id::VmId;
+
+/// More dead VMs than this take a moment.
+const MANY: usize = 20;
 
 /// Creates virtual machines and keeps track of them.
 ///
@@ -56,8 +60,9 @@ impl SmartVm {
     /// `INVALID_WIREGUARD_CONFIG` and `INVALID_INTERFACE_NAME` before anything is made.
     pub fn new(options: SmartVmOptions) -> Result<Self, SmartVmError> {
         let network = Arc::new(ManagerNetwork::new(&options)?);
-        ensure_private_dir(&options.data_dir)?;
-        let home = RuntimeDir::open(&options.runtime_dir)?;
+        PrivateDir::ensure(&options.data_dir)?;
+        let jails = JailBounds::below(options.chroot_base());
+        let home = RuntimeDir::open(&options.runtime_dir, jails)?;
         let audit = AuditLog::of(&options);
         let smartvm = Self {
             audit,
@@ -67,6 +72,9 @@ impl SmartVm {
             registry: Arc::new(Registry::default()),
         };
         let report = smartvm.sweep()?;
+        if let Some(former) = former_runtime_dir(smartvm.home.path()) {
+            sweep_former(&former, &smartvm.home);
+        }
         for (id, error) in &report.failed {
             tracing::warn!(vm = %id, %error, "cannot remove what a dead manager left");
         }
@@ -200,10 +208,16 @@ impl SmartVm {
     /// `RUNTIME_DIR_FAILED` when the directory cannot be looked through.
     pub fn sweep(&self) -> Result<SweepReport, SmartVmError> {
         let path = self.home.path().to_owned();
-        let report = self.home.sweep().map_err(|source| RuntimeDirError { path, source })?;
+        let claimed = self.home.claim_dead();
+        let claimed = claimed.map_err(|source| RuntimeDirError { path, source })?;
+        if claimed.len() > MANY {
+            tracing::info!("removing what {} dead VMs left", claimed.len());
+        }
+        // Before they are removed one by one: the kernel takes as long for many links as for one.
         if let Err(error) = self.sweep_networks() {
             tracing::warn!(%error, "cannot remove what dead managers left of networks");
         }
+        let report = claimed.remove(&self.home);
         // What is left now has lost its record, as by a restart of the host.
         if self.options.chroot_base().is_dir()
             && let Err(error) = self.sweep_jails()

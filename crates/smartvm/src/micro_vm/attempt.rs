@@ -1,6 +1,8 @@
 //! What a start has made so far.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use smartvm_firecracker::{ConsoleRecording, FirecrackerProcess, PipeCopy};
 use tokio::task::JoinHandle;
@@ -22,6 +24,8 @@ pub(super) struct Attempt {
     pub(super) images: Option<ImagesInUse>,
     /// The directory while it is being taken, which cannot be interrupted.
     pub(super) claiming: Option<JoinHandle<Result<VmDir, ClaimError>>>,
+    /// Says to whoever waits for others that nobody wants the directory any more.
+    pub(super) given_up: Arc<AtomicBool>,
     pub(super) dir: Option<VmDir>,
     /// The network devices while they are made, which cannot be interrupted.
     pub(super) attaching: Option<JoinHandle<Result<Attached, SmartVmError>>>,
@@ -57,6 +61,7 @@ impl Attempt {
 
     /// Removes everything, in reverse order. What cannot be removed is given back.
     pub(super) async fn undo(self) -> Result<(), Left> {
+        self.given_up.store(true, Ordering::Relaxed);
         if let Some(process) = self.process {
             process.terminate(KILL_NOW).await;
         }
@@ -74,10 +79,10 @@ impl Attempt {
             None => None,
         };
         match self.dir.or(claimed) {
-            Some(mut dir) => match dir.remove() {
-                Ok(()) => Ok(()),
-                Err(error) => Err(Left { dir: Some(dir), error }),
-            },
+            Some(dir) => dir
+                .remove_in_background()
+                .await
+                .map_err(|(dir, error)| Left { dir: dir.map(|dir| *dir), error }),
             None => Ok(()),
         }
     }

@@ -74,7 +74,7 @@ impl Driver {
             self.carry_out(request).await;
         }
         self.kill().await;
-        if let Err(error) = self.remove_files() {
+        if let Err(error) = self.remove_files().await {
             tracing::warn!(vm = %self.setup.spec.id(), %error, "files were left behind");
         }
     }
@@ -121,7 +121,7 @@ impl Driver {
             }
             Request::Cleanup(reply) => {
                 self.kill().await;
-                drop(reply.send(self.cleanup()));
+                drop(reply.send(self.cleanup().await));
             }
             Request::Update { update, reply } => drop(reply.send(self.update(*update).await)),
         }
@@ -338,7 +338,7 @@ impl Driver {
         self.left = Some(live.dir);
         let crashed =
             matches!(cause, EndCause::Crashed | EndCause::MemoryLost | EndCause::OutOfMemory);
-        if crashed && let Err(error) = self.remove_files() {
+        if crashed && let Err(error) = self.remove_files().await {
             tracing::warn!(vm = %self.setup.spec.id(), %error, "a crash left files behind");
         }
         self.publish(|running| {
@@ -351,9 +351,9 @@ impl Driver {
         self.end.send_replace(Some(VmEnd { cause, exit }));
     }
 
-    fn cleanup(&mut self) -> Result<(), SmartVmError> {
+    async fn cleanup(&mut self) -> Result<(), SmartVmError> {
         let id = self.setup.spec.id().clone();
-        let removed = self.remove_files();
+        let removed = self.remove_files().await;
         if *self.state.borrow() != VmState::Error {
             self.state.send_replace(VmState::Stopped);
         }
@@ -366,12 +366,15 @@ impl Driver {
         removed.map_err(|source| SmartVmError::Cleanup { id, source })
     }
 
-    /// What could not be removed is kept, to be tried again.
-    fn remove_files(&mut self) -> std::io::Result<()> {
-        if let Some(dir) = &mut self.left {
-            dir.remove()?;
+    /// What could not be removed is kept, to be tried again. Not on a thread of the runtime: others' guests are
+    /// served there.
+    async fn remove_files(&mut self) -> std::io::Result<()> {
+        if let Some(dir) = self.left.take()
+            && let Err((dir, error)) = dir.remove_in_background().await
+        {
+            self.left = dir.map(|dir| *dir);
+            return Err(error);
         }
-        self.left = None;
         Ok(())
     }
 

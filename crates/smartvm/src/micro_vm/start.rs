@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::process::geteuid;
@@ -227,7 +229,9 @@ pub(super) async fn staged(staging: &mut Staging) -> Result<bool, SmartVmError> 
 /// Takes the VM's directory. A start that is interrupted meanwhile gives it back.
 async fn claim(setup: &VmSetup, attempt: &mut Attempt) -> Result<VmDir, SmartVmError> {
     let (home, id) = (setup.home.clone(), setup.spec.id().clone());
-    let claiming = tokio::task::spawn_blocking(move || home.claim(&id));
+    let given_up = Arc::clone(&attempt.given_up);
+    let claiming =
+        tokio::task::spawn_blocking(move || home.claim(&id, &|| given_up.load(Ordering::Relaxed)));
     let claimed = attempt.claiming.insert(claiming).await;
     attempt.claiming = None;
     Ok(claimed.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })??)

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use smartvm_firecracker::ProcessIdentity;
 use smartvm_firecracker::api::NetworkInterface;
 use smartvm_network::policy::FirewallConfig;
 use smartvm_network::{AttachGuest, Attachment};
@@ -53,6 +54,7 @@ impl Plan {
                 iface: config.iface_id.clone(),
                 scope: scope.clone().into_owned(),
                 owner: vm_dir.join("lock"),
+                owner_process: ProcessIdentity::of(rustix::process::getpid()).ok(),
                 uid,
                 gid,
                 mac: config.guest_mac.as_ref().and_then(|mac| mac.parse().ok()),

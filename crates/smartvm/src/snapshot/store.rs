@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err::File;
 use rustix::fs::{FlockOperation, flock};
+use smartvm_dir::{PrivateDir, UnsafeDirectory};
 use smartvm_images::signature::{MAX_SIGNATURE_BYTES, SignatureError, SignedKind, VerifyingKey};
 use uuid::Uuid;
 
@@ -21,7 +22,6 @@ use super::origin::OriginKey;
 use super::own_file::open_own;
 use super::read::ReadManifestError;
 use super::stored::Snapshot;
-use crate::home::{UnsafeDirectory, ensure_private_dir};
 
 /// Directories that are being filled or emptied begin with this; names of snapshots cannot.
 const DRAFT_PREFIX: &str = ".draft-";
@@ -144,13 +144,7 @@ impl SnapshotStore {
     /// # Errors
     /// `UNSAFE_DIRECTORY` when others may write to it: what is in it runs as a guest.
     pub fn open(dir: &Path) -> Result<Self, SnapshotStoreError> {
-        ensure_private_dir(dir)?;
-        let dir = std::path::absolute(dir).map_err(|source| SnapshotStoreError::Io {
-            action: "find",
-            path: dir.to_owned(),
-            source,
-        })?;
-        Ok(Self { dir })
+        Ok(Self { dir: PrivateDir::ensure(dir)?.path().to_owned() })
     }
 
     /// The directory of the store, absolute.

@@ -25,8 +25,8 @@ use super::guard_program::guard_program;
 use super::mount::Mount;
 use super::stack::Stack;
 use super::stdio::{Stdio, pipes};
-use crate::process::ProcessIdentity;
 use crate::process::child::Child;
+use smartvm_dir::ProcessIdentity;
 
 /// How often a guard's program is tried that something else of this process holds open.
 const BUSY_ATTEMPTS: u32 = 1000;

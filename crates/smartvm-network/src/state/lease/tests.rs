@@ -28,6 +28,7 @@ fn attach(state: &NetworkState, subnet: Subnet, number: usize) -> Result<Ipv4Add
         published: Vec::new(),
         bounds: None,
         owner: "/nothing".into(),
+        owner_process: None,
     };
     locked.write_guest(&guest).unwrap();
     Ok(address)

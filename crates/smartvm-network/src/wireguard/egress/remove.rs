@@ -24,7 +24,7 @@ impl RemoveWireGuardError {
 
     /// The stable code of the error.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         "WIREGUARD_CLEANUP_FAILED"
     }
 }

@@ -52,7 +52,7 @@ impl SetUpWireGuardError {
 
     /// The stable code of the error.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         "WIREGUARD_SETUP_FAILED"
     }
 

@@ -3,13 +3,13 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{AtFlags, CWD, fstat, statat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
-
-use super::child::wait_readable;
 
 /// How long a killed process may take to be gone.
 const DYING_PATIENCE: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ impl ProcessIdentity {
     /// When it may not be killed, or is not gone after a second.
     pub fn kill(&self) -> io::Result<bool> {
         let Some(pidfd) = self.send_kill()? else { return Ok(false) };
-        if wait_readable(pidfd.as_fd(), DYING_PATIENCE) {
+        if has_ended(&pidfd)? {
             Ok(true)
         } else {
             Err(io::Error::new(
@@ -72,7 +72,10 @@ impl ProcessIdentity {
 
     /// Kills the process if it is still this one, without waiting. None when it was not there any
     /// more.
-    pub(crate) fn send_kill(&self) -> io::Result<Option<OwnedFd>> {
+    ///
+    /// # Errors
+    /// When it may not be killed.
+    pub fn send_kill(&self) -> io::Result<Option<OwnedFd>> {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
             return Ok(None);
         };
@@ -92,6 +95,33 @@ impl ProcessIdentity {
         }
     }
 
+    /// Whether the process works in the directory, or has it as its root directory: so a record in a
+    /// directory speaks for the processes of that directory only.
+    ///
+    /// # Errors
+    /// When it may not be looked at.
+    pub fn is_in(&self, dir: impl AsFd) -> io::Result<bool> {
+        Ok((self.has("cwd", &dir)? || self.has("root", &dir)?) && self.is_alive())
+    }
+
+    /// Whether the process runs this file.
+    ///
+    /// # Errors
+    /// When it may not be looked at.
+    pub fn runs(&self, program: impl AsFd) -> io::Result<bool> {
+        Ok(self.has("exe", &program)? && self.is_alive())
+    }
+
+    /// Whether one of the process' own files, by its name in `/proc`, is this one.
+    fn has(&self, name: &str, file: impl AsFd) -> io::Result<bool> {
+        let ours = fstat(file)?;
+        match statat(CWD, format!("/proc/{}/{name}", self.pid), AtFlags::empty()) {
+            Ok(theirs) => Ok((theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)),
+            Err(Errno::NOENT | Errno::SRCH) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     fn matches(&self) -> io::Result<bool> {
         if boot_id()? != self.boot_id {
             return Ok(false);
@@ -100,7 +130,7 @@ impl ProcessIdentity {
             Ok(stat) => Ok(stat.start_time == self.start_time && !stat.is_dead()),
             // Gone between opening the file and reading it gives ESRCH.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+            Err(error) if is_gone(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -110,6 +140,26 @@ impl ProcessIdentity {
 #[must_use]
 pub fn is_stopped(pid: u32) -> bool {
     Stat::read(pid).is_ok_and(|stat| matches!(stat.state, 'T' | 't'))
+}
+
+/// Waits for a process that was killed.
+fn has_ended(pidfd: &OwnedFd) -> io::Result<bool> {
+    let deadline = Instant::now() + DYING_PATIENCE;
+    loop {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let patience = Timespec::try_from(patience).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&patience)) {
+            Err(Errno::INTR) => {}
+            ready => return Ok(ready? > 0),
+        }
+    }
+}
+
+/// The process went between the opening of one of its files in `/proc` and the reading of it.
+fn is_gone(error: &io::Error) -> bool {
+    let srch = Errno::SRCH.raw_os_error();
+    error.raw_os_error() == Some(srch)
+        || error.get_ref().is_some_and(|_| error.kind() == io::Error::from(Errno::SRCH).kind())
 }
 
 /// What `/proc/<pid>/stat` tells of a process.
@@ -180,6 +230,23 @@ mod tests {
         assert!(!identity.is_alive());
         child.wait().unwrap();
         assert!(!identity.kill().unwrap());
+    }
+
+    #[test]
+    fn a_process_is_known_by_where_it_works_and_what_it_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |path: &str| fs_err::File::open(path).unwrap().into_file();
+        let here = open(dir.path().to_str().unwrap());
+        let mut child = Command::new("/bin/cat");
+        let mut child = child.current_dir(dir.path()).stdin(Stdio::piped()).spawn().unwrap();
+        let identity = ProcessIdentity::of(Pid::from_child(&child)).unwrap();
+        assert!(identity.is_in(&here).unwrap());
+        assert!(identity.runs(open("/bin/cat")).unwrap());
+        assert!(!identity.runs(open("/bin/sleep")).unwrap());
+        assert!(!identity.is_in(open("/usr")).unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!identity.is_in(&here).unwrap());
     }
 
     #[test]
