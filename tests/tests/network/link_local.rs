@@ -205,6 +205,24 @@ fn a_guests_link_takes_no_part_in_the_spanning_tree_of_others() {
 }
 
 #[test]
+fn what_another_program_changed_of_a_guests_link_is_put_back() {
+    let stage = Stage::new(Bridge::Own);
+    let (host, tap) = (&stage.world.host, &stage.one.attachment.tap);
+    host.command(&format!("bridge fdb del {} dev {tap} master", stage.one.attachment.mac));
+    host.command(&format!("bridge link set dev {tap} learning on guard off isolated off"));
+    host.ip(&format!("link set {tap} arp on"));
+    let (dir, name) = (&stage.world.options.state_dir, stage.network.name());
+    assert!(host.run(|| Network::reload(dir, name).unwrap()));
+    let shown = host.command(&format!("bridge -d link show dev {tap}"));
+    for part in ["guard on", "learning off", "isolated on"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(host.ip(&format!("link show {tap}")).contains("NOARP"));
+    assert_eq!(stage.places_of(stage.one.attachment.mac.octets()), [tap.to_string()]);
+    stage.assert_only_two_hears_what_is_for_two("afterwards");
+}
+
+#[test]
 fn a_link_of_others_cannot_take_a_guests_place() {
     let stage = Stage::new(Bridge::Adopted);
     let _server = Server::new(&stage.two.inside.namespace, 80);

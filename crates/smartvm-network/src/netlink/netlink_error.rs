@@ -64,7 +64,7 @@ impl NetlinkError {
             }
             libc::EOPNOTSUPP | libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT => Some(
                 "the kernel lacks it: see that the modules tun, bridge, nf_tables, nft_nat, nft_masq, \
-                 nft_ct and nft_fib_inet can be loaded"
+                 nft_ct, nft_limit, nft_connlimit and nft_fib_inet can be loaded"
                     .to_owned(),
             ),
             _ => None,

@@ -12,8 +12,8 @@ use crate::wireguard::WireGuardWay;
 
 impl Network {
     /// Puts the rules of a network in force again, whole and in one transaction, from what is
-    /// written down; as after another program has removed all rules. So are the routes to its WireGuard
-    /// interface. Returns whether there is such a network.
+    /// written down; as after another program has removed all rules. So are what the bridge holds of its
+    /// guests' links, the routes to its WireGuard interface, and forwarding. Returns whether there is such a network.
     ///
     /// # Errors
     /// What the kernel refuses, or does not do as it was told.
@@ -34,8 +34,30 @@ impl Network {
             record.wireguard_egress().ensure(&way)?;
         }
         super::open::need_forwarding(&record, &host, &mut kernel, &StepHook::default())?;
+        // Last: it fails for a link that somebody took off the bridge, which carries nothing then.
+        close_ports(&record, &locked, &mut kernel)?;
         Ok(true)
     }
+}
+
+/// Has the bridge learn nothing from guests again, and know who is behind which link.
+fn close_ports(
+    record: &NetworkRecord,
+    locked: &Locked<'_>,
+    kernel: &mut Kernel,
+) -> Result<(), OpenNetworkError> {
+    for guest in locked.state().guests()? {
+        let links = &mut kernel.links;
+        // Before the link is locked to whom the bridge knows there.
+        let pinned = links.pin_again(&guest.tap, guest.mac);
+        let closed = pinned.and_then(|()| links.open_port(&guest.tap, !record.isolation.vm_to_vm));
+        match closed {
+            // It is going.
+            Err(error) if error.is(libc::ENODEV) => {}
+            closed => closed?,
+        }
+    }
+    Ok(())
 }
 
 /// All rules of a network as it is written down.
