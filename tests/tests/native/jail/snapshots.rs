@@ -2,12 +2,13 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use smartvm::Confinement;
 use smartvm::snapshot::{MemoryBackend, RestoreVm};
+use smartvm::{Confinement, DriveConfig};
+use smartvm_testkit::tiny_guest::TinyGuest;
 
 use super::{bench, jails};
 use crate::snapshots::{full, guest, name, runs};
-use crate::support::Bench;
+use crate::support::{Bench, drive};
 
 async fn clones_of_one_snapshot(bench: &Bench, backend: MemoryBackend) {
     let vm = guest(bench).await;
@@ -48,4 +49,20 @@ async fn a_guest_saved_in_one_jail_goes_on_in_two_others() {
 #[tokio::test]
 async fn memory_that_comes_page_by_page_reaches_a_jail() {
     clones_of_one_snapshot(&bench(), MemoryBackend::Uffd).await;
+}
+
+#[tokio::test]
+async fn a_drive_that_is_mounted_into_a_jail_is_saved_with_its_content() {
+    let bench = bench();
+    let other = tempfile::tempdir_in("/var/tmp").unwrap();
+    let path = other.path().join("far");
+    fs_err::write(&path, vec![7; 1 << 16]).unwrap();
+    let mut config = bench.config(&TinyGuest::echoes());
+    config.drives = vec![DriveConfig { ephemeral: Some(false), ..drive("far", &path) }];
+    let vm = bench.smartvm.create_vm(&config).unwrap();
+    vm.start().await.unwrap();
+    let snapshot = vm.create_snapshot(full("mounted")).await.unwrap();
+    runs(&vm).await;
+    vm.cleanup().await.unwrap();
+    assert_eq!(fs_err::read(snapshot.dir().join("drives/far")).unwrap(), vec![7; 1 << 16]);
 }

@@ -151,3 +151,35 @@ async fn a_guest_whose_memory_cannot_be_given_to_it_is_ended() {
     assert_eq!(vm.start().await.unwrap_err().code(), "SNAPSHOT_TAMPERED");
     assert_eq!(bench.vm_dirs(), Vec::<std::path::PathBuf>::new());
 }
+
+/// A paused guest whose memory comes page by page, of a snapshot whose memory is gone by now.
+async fn guest_without_memory(bench: &Bench) -> smartvm::MicroVm {
+    let snapshot = snapshot(bench, "one").await;
+    let mut request = RestoreVm::new(name("one"));
+    request.backend = MemoryBackend::Uffd;
+    request.resume = false;
+    let vm = restored(bench, request).await.unwrap();
+    let memory = fs_err::OpenOptions::new().write(true).open(snapshot.memory_path()).unwrap();
+    memory.set_len(0).unwrap();
+    vm
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_save_that_waits_for_lost_memory_ends_at_once_and_so_does_the_guest() {
+    let bench = Bench::new();
+    let vm = guest_without_memory(&bench).await;
+    let saving = tokio::time::timeout(super::DEADLINE, vm.create_snapshot(full("two")));
+    assert_eq!(saving.await.unwrap().unwrap_err().code(), "UFFD_FAILED");
+    let end = tokio::time::timeout(super::DEADLINE, vm.wait()).await.unwrap().unwrap();
+    assert_eq!(end.cause, smartvm::EndCause::MemoryLost);
+    assert_eq!(entries(&bench), ["one"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_does_not_wait_for_a_guest_whose_memory_is_lost() {
+    let bench = Bench::new();
+    let vm = guest_without_memory(&bench).await;
+    let patience = std::time::Duration::from_secs(600);
+    tokio::time::timeout(super::DEADLINE, vm.stop_within(patience)).await.unwrap().unwrap();
+    vm.cleanup().await.unwrap();
+}
