@@ -6,7 +6,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-use smartvm::{Confinement, DriveConfig, EndCause, IoLimit, JailMode, MicroVm, StartReport};
+use smartvm::{
+    AppliedLimits, Confinement, DriveConfig, EndCause, IoLimit, JailMode, MicroVm, StartReport,
+};
 use smartvm_testkit::fixtures;
 
 use crate::guest::{DEADLINE, Lab};
@@ -36,16 +38,22 @@ fn lab() -> (Lab, Jails) {
 struct Place {
     root: PathBuf,
     cgroup: PathBuf,
+    limits: AppliedLimits,
 }
 
 impl Place {
     fn of(report: &StartReport) -> Self {
         match &report.confinement {
-            Some(Confinement::Jailed { root, cgroup: Some(cgroup), .. }) => {
-                Self { root: root.clone(), cgroup: cgroup.clone() }
+            Some(Confinement::Jailed { root, cgroup: Some(cgroup), limits, .. }) => {
+                Self { root: root.clone(), cgroup: cgroup.clone(), limits: limits.clone() }
             }
             other => panic!("not jailed with limits: {other:?}"),
         }
+    }
+
+    /// What a file of the control group says.
+    fn value(&self, file: &str) -> String {
+        fs_err::read_to_string(self.cgroup.join(file)).unwrap().trim().to_owned()
     }
 
     /// The value of a key in a file of the control group.
@@ -73,6 +81,19 @@ async fn a_jailed_guest_sees_nothing_of_the_host_and_its_limits_bite() {
     config.jail.cgroup.cpu_max_percent = Some(70);
     let (mut guest, report) = lab.boot_reported(&config).await;
     let place = Place::of(&report);
+
+    // What nobody asked for is limited as well, to what the machine needs.
+    assert_eq!(place.limits.missing, [""; 0], "{:?}", place.limits.reason);
+    let in_force = &place.limits.in_force;
+    assert_eq!((in_force.pids_max, in_force.cpu_max_percent), (Some(8), Some(70)));
+    assert_eq!((in_force.cpu_weight, in_force.io_weight), (Some(100), Some(100)));
+    // Its drive is in memory, and counts.
+    let drive = fs_err::metadata(fixtures::rootfs_ext4()).unwrap().len().div_ceil(1 << 20);
+    let memory = 256 + 256 / 64 + 128 + drive;
+    assert_eq!(in_force.memory_max_mib, Some(memory));
+    assert_eq!(place.value("memory.max"), (memory << 20).to_string());
+    assert_eq!(place.value("memory.oom.group"), "1");
+    assert_eq!((&*place.value("cpu.weight"), &*place.value("cpu.max")), ("100", "70000 100000"));
 
     let declared = [
         "dev",
