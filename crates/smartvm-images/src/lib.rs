@@ -50,7 +50,7 @@ pub use drive::{
     StageDrive, StageDriveError, StagedDrive, StagingMethod, stage_drive, stage_drives,
     stage_growing_drives,
 };
-pub use host_tool::{HostToolError, HostTools};
+pub use host_tool::{HostToolError, HostTools, TOOL_USERS, ToolConfinement};
 pub use image_lock::{ImageLock, ImageLockError};
 pub use kernel::{
     ImportKernel, ImportKernelError, KernelImage, KernelStore, KernelStoreError, KernelVersion,

@@ -3,11 +3,15 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use thiserror::Error;
 
+use super::confine::{Image, Reach, confine, user_of_a_call};
 use super::find::{HostTools, Tool};
 
 /// How much of a program's output is kept: its end, where the reason is.
@@ -30,6 +34,15 @@ pub enum HostToolError {
     /// It could not be started.
     #[error("failed to start `{argv}`")]
     Start {
+        /// What was run.
+        argv: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// It could not be started in a user namespace.
+    #[error("failed to start `{argv}` in a user namespace")]
+    Namespace {
         /// What was run.
         argv: String,
         /// What the system said.
@@ -60,11 +73,7 @@ pub enum HostToolError {
 impl HostToolError {
     /// Whether it is not the program that failed, but the namespace that it was to run in.
     pub(crate) fn is_about_namespace(&self) -> bool {
-        match self {
-            Self::Missing { program, .. } => *program == Tool::UNSHARE.program,
-            Self::Failed { output, .. } => output.starts_with("unshare: "),
-            Self::Start { .. } | Self::Talk { .. } => false,
-        }
+        matches!(self, Self::Namespace { .. })
     }
 
     /// What the owner of the host can do.
@@ -75,7 +84,7 @@ impl HostToolError {
             Self::Failed { output, .. } if output.contains("No space left on device") => {
                 Some("free space where the image is made, or choose another place".to_owned())
             }
-            Self::Start { .. } | Self::Talk { .. } | Self::Failed { .. } => None,
+            _ => None,
         }
     }
 }
@@ -98,19 +107,36 @@ impl Answer {
 }
 
 /// A program to be run: by its path, with these arguments, in an environment of its own (so that
-/// nothing there changes what it makes, and its output is in English).
+/// nothing there changes what it makes, and its output is in English), confined to what the call names
+/// (see [`confine`]).
 #[derive(Debug)]
 pub(crate) struct ToolCall {
     tool: Tool,
-    args: Vec<OsString>,
+    args: Vec<Arg>,
+    image: Option<PathBuf>,
+    reads: Vec<PathBuf>,
     accepted: &'static [i32],
     /// Whom it is to take itself for: user and group.
     seeming: Option<(u32, u32)>,
 }
 
+#[derive(Debug)]
+enum Arg {
+    Word(OsString),
+    /// The image, however the program is told of it.
+    Image,
+}
+
 impl ToolCall {
     pub(crate) fn new(tool: Tool) -> Self {
-        Self { tool, args: Vec::new(), accepted: &[0], seeming: None }
+        Self {
+            tool,
+            args: Vec::new(),
+            image: None,
+            reads: Vec::new(),
+            accepted: &[0],
+            seeming: None,
+        }
     }
 
     /// Lets it run in a user namespace in which we are this user and group. It has our rights there,
@@ -120,12 +146,30 @@ impl ToolCall {
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
-        self.args.push(arg.as_ref().to_owned());
+        self.args.push(Arg::Word(arg.as_ref().to_owned()));
+        self
+    }
+
+    /// The image that it reads and writes, which exists: the only file that it can write to.
+    pub(crate) fn image(mut self, image: &Path) -> Self {
+        self.args.push(Arg::Image);
+        self.image = Some(image.to_owned());
+        self
+    }
+
+    /// A file or directory that it reads.
+    pub(crate) fn input(self, path: &Path) -> Self {
+        self.arg(path).reading(path)
+    }
+
+    /// Lets it read a file or directory that its input names.
+    pub(crate) fn reading(mut self, path: &Path) -> Self {
+        self.reads.push(path.to_owned());
         self
     }
 
     pub(crate) fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args.extend(args.into_iter().map(|arg| Arg::Word(arg.as_ref().to_owned())));
         self
     }
 
@@ -154,33 +198,41 @@ impl ToolCall {
             return Err(HostToolError::Missing { program, package });
         };
         let argv = self.argv();
-        let mut command = match self.seeming {
-            None => Command::new(path),
-            Some((uid, gid)) => {
-                let Tool { program, package } = Tool::UNSHARE;
-                let missing = || HostToolError::Missing { program, package };
-                let mut command = Command::new(tools.find(Tool::UNSHARE).ok_or_else(missing)?);
-                command
-                    .arg(format!("--map-user={uid}"))
-                    .arg(format!("--map-group={gid}"))
-                    .arg(path);
-                command
-            }
-        };
-        let mut child = command
-            .args(&self.args)
+        let start_error = |source| HostToolError::Start { argv: argv.clone(), source };
+        let user = user_of_a_call();
+        let image = self.image.clone().map(|image| Image::hand_over(image, user));
+        let image = image.transpose().map_err(start_error)?;
+        let handed = image.as_ref().map(Image::argument).unwrap_or_default();
+        let mut command = Command::new(&path);
+        command
+            .args(self.args.iter().map(|arg| match arg {
+                Arg::Word(word) => word,
+                Arg::Image => OsStr::new(&handed),
+            }))
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LC_ALL", "C")
+            .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|source| HostToolError::Start { argv: argv.clone(), source })?;
+            .stderr(Stdio::piped());
+        let programs = path.parent().map(Path::to_owned).into_iter().collect();
+        let reach =
+            Reach { reads: self.reads.clone(), programs, image, seeming: self.seeming, user };
+        confine(&mut command, &reach).map_err(start_error)?;
+        let mut child = command.spawn().map_err(|source| match self.seeming {
+            Some(_) => HostToolError::Namespace { argv: argv.clone(), source },
+            None => start_error(source),
+        })?;
         let talked = talk(&mut child, feed);
         let waited = child.wait();
         let talk_error = |source| HostToolError::Talk { argv: argv.clone(), source };
         let (fed, stdout, stderr) = talked;
+        let named = |said: String| match &self.image {
+            Some(image) => said.replace(&handed, &image.to_string_lossy()),
+            None => said,
+        };
+        let (stdout, stderr) = (named(stdout), named(stderr));
         let status = waited.map_err(talk_error)?;
         let answer = Answer { status, stdout, stderr, argv: argv.clone() };
         match (status.code(), fed) {
@@ -192,7 +244,11 @@ impl ToolCall {
     }
 
     fn argv(&self) -> String {
-        let args = self.args.iter().map(|arg| arg.to_string_lossy());
+        let image = self.image.as_deref().unwrap_or_else(|| Path::new(""));
+        let args = self.args.iter().map(|arg| match arg {
+            Arg::Word(word) => word.to_string_lossy(),
+            Arg::Image => image.to_string_lossy(),
+        });
         std::iter::once(self.tool.program.into()).chain(args).collect::<Vec<_>>().join(" ")
     }
 }
@@ -204,7 +260,16 @@ fn talk(
 ) -> (io::Result<()>, String, String) {
     let stdin = child.stdin.take();
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let process = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     thread::scope(|scope| {
+        // What it has started may have its outputs open, and would keep us for as long as it likes.
+        scope.spawn(move || {
+            let Some(process) = process else { return };
+            let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            if retry_on_intr(|| waitid(WaitId::Pid(process), ended)).is_ok() {
+                let _ = kill_process_group(process, Signal::KILL);
+            }
+        });
         let stdout = scope.spawn(|| stdout.map(read_end).unwrap_or_default());
         let stderr = scope.spawn(|| stderr.map(read_end).unwrap_or_default());
         let mut stdin = stdin;
@@ -255,79 +320,4 @@ fn ended(status: ExitStatus) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SH: Tool = Tool { program: "sh", package: "dash" };
-
-    fn script(text: &str) -> ToolCall {
-        ToolCall::new(SH).args(["-c", text])
-    }
-
-    #[test]
-    fn a_failure_tells_what_was_run_how_it_ended_and_what_it_said() {
-        let failed = script("echo out; echo err >&2; exit 3").run(&HostTools::default());
-        let error = failed.unwrap_err();
-        let text = "`sh -c echo out; echo err >&2; exit 3` exited with code 3:\nout\nerr";
-        assert_eq!(error.to_string(), text);
-        let killed = script("kill -9 $$").run(&HostTools::default()).unwrap_err();
-        assert_eq!(killed.to_string(), "`sh -c kill -9 $$` was ended by signal 9");
-    }
-
-    #[test]
-    fn a_program_that_is_not_there_is_an_error_that_names_its_package() {
-        let nowhere = HostTools::only_in(Vec::new());
-        let error = ToolCall::new(Tool::MKFS_EXT4).run(&nowhere).unwrap_err();
-        assert_eq!(error.to_string(), "the program `mkfs.ext4` is not on this host");
-        assert!(error.hint().unwrap().contains("apt-get install e2fsprogs"));
-    }
-
-    #[test]
-    fn only_the_end_of_a_long_output_is_kept_and_all_of_it_is_read() {
-        let answer = script("yes | head -c 1000000; echo end; yes | head -c 1000000 >&2")
-            .run(&HostTools::default())
-            .unwrap();
-        assert_eq!(answer.stdout.len(), KEPT_OUTPUT);
-        assert!(answer.stdout.ends_with("y\nend\n"));
-        assert_eq!(answer.stderr.len(), KEPT_OUTPUT);
-    }
-
-    #[test]
-    fn input_is_fed_and_other_exit_codes_can_be_accepted() {
-        let answer = script("cat; exit 1")
-            .accepting(&[0, 1])
-            .run_fed(&HostTools::default(), |stdin| stdin.write_all(b"input"))
-            .unwrap();
-        assert_eq!((answer.stdout.as_str(), answer.status.code()), ("input", Some(1)));
-    }
-
-    #[test]
-    fn a_program_that_stops_reading_is_asked_why_and_a_failing_input_ends_it() {
-        let much = vec![0; 1 << 20];
-        let failed = script("echo enough >&2; exit 2")
-            .run_fed(&HostTools::default(), |stdin| stdin.write_all(&much));
-        assert!(failed.unwrap_err().to_string().ends_with("exited with code 2:\nenough"));
-        let failed = script("exec cat")
-            .run_fed(&HostTools::default(), |_| Err(io::Error::other("bad input")));
-        assert!(matches!(failed.unwrap_err(), HostToolError::Talk { .. }));
-    }
-
-    #[test]
-    fn a_program_can_take_itself_for_another_user_or_it_is_told_that_it_cannot() {
-        let tools = HostTools::default();
-        match script("id -u; id -g").seeming_to_be(5, 6).run(&tools) {
-            Ok(answer) => assert_eq!(answer.stdout, "5\n6\n"),
-            // Some hosts let nobody do that.
-            Err(error) => assert!(error.is_about_namespace(), "{error}"),
-        }
-        let failed = script("echo unshare: >&2; exit 3").run(&tools).unwrap_err();
-        assert!(!failed.is_about_namespace());
-    }
-
-    #[test]
-    fn nothing_of_our_environment_reaches_it() {
-        let answer = script("env").run(&HostTools::default()).unwrap();
-        assert!(!answer.stdout.contains("CARGO"), "{}", answer.stdout);
-        assert!(answer.stdout.contains("LC_ALL=C"));
-    }
-}
+mod tests;

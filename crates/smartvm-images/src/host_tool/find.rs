@@ -21,7 +21,6 @@ impl Tool {
     pub(crate) const E2FSCK: Self = Self { program: "e2fsck", package: "e2fsprogs" };
     pub(crate) const RESIZE2FS: Self = Self { program: "resize2fs", package: "e2fsprogs" };
     pub(crate) const DEBUGFS: Self = Self { program: "debugfs", package: "e2fsprogs" };
-    pub(crate) const UNSHARE: Self = Self { program: "unshare", package: "util-linux" };
     pub(crate) const MKSQUASHFS: Self = Self { program: "mksquashfs", package: "squashfs-tools" };
 }
 

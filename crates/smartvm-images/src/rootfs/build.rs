@@ -7,6 +7,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::archive::{LayOutError, UnpackError, lay_out, unpack};
+use super::blank::new_file;
 use super::directory::survey;
 use super::ext4::{Fill, FillError};
 use super::image_kind::ImageKind;
@@ -190,6 +191,7 @@ fn make_image(
                 fill.make(image, size, scratch, &request.tools).map_err(Problem::Fill)?
             }
             RootfsType::Squashfs => {
+                new_file(image, 0).map_err(Problem::Target)?;
                 squashfs::times_lost(&request.source, &mut lost).map_err(Problem::Survey)?;
                 let made = squashfs::of_directory(&request.source, image, &request.tools);
                 lost.extend(made.map_err(Problem::Squashfs)?);
@@ -228,6 +230,7 @@ fn of_archive(
             fill.make(image, size, scratch, &request.tools).map_err(Problem::Fill)
         }
         RootfsType::Squashfs => {
+            new_file(image, 0).map_err(Problem::Target)?;
             squashfs::of_tree(&tree, image, &request.tools, lost).map_err(Problem::Squashfs)?;
             size_of(image)
         }

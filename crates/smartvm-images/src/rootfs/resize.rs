@@ -149,14 +149,14 @@ pub(super) fn resize_in_place(
     repair(image, tools)?;
     let file = fs_err::OpenOptions::new().write(true).open(image).map_err(ResizeProblem::Io)?;
     file.set_len(size).map_err(ResizeProblem::Io)?;
-    ToolCall::new(Tool::RESIZE2FS).arg(image).run(tools)?;
+    ToolCall::new(Tool::RESIZE2FS).image(image).run(tools)?;
     check(image, tools)?;
     Ok(size)
 }
 
 fn shrink_in_place(image: &Path, tools: &HostTools) -> Result<u64, ResizeProblem> {
     repair(image, tools)?;
-    ToolCall::new(Tool::RESIZE2FS).arg("-M").arg(image).run(tools)?;
+    ToolCall::new(Tool::RESIZE2FS).arg("-M").image(image).run(tools)?;
     let size = size_of(image)?;
     // What is behind the file system now belongs to nothing.
     let file = fs_err::OpenOptions::new().write(true).open(image).map_err(ResizeProblem::Io)?;

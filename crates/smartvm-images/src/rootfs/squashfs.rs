@@ -14,13 +14,13 @@ use crate::host_tool::{Answer, HostToolError, HostTools, Tool, ToolCall};
 /// What is left out with a word on standard error, and nothing but that.
 const LOST: &str = "Unrecognised xattr prefix ";
 
-/// Makes the image `image`, a new file, of the files in `dir`. Returns what was left out.
+/// Makes the image `image`, an empty file, of the files in `dir`. Returns what was left out.
 pub(super) fn of_directory(
     dir: &Path,
     image: &Path,
     tools: &HostTools,
 ) -> Result<Vec<String>, HostToolError> {
-    let call = ToolCall::new(Tool::MKSQUASHFS).args([dir, image]);
+    let call = ToolCall::new(Tool::MKSQUASHFS).input(dir).image(image);
     Ok(left_out(&with_options(call).run(tools)?))
 }
 
@@ -33,7 +33,7 @@ pub(super) fn of_tree(
 ) -> Result<(), HostToolError> {
     let root = tree.root_attributes();
     let call = || {
-        let call = ToolCall::new(Tool::MKSQUASHFS).arg("-").arg(image).arg("-tar");
+        let call = ToolCall::new(Tool::MKSQUASHFS).arg("-").image(image).arg("-tar");
         // Which an archive cannot say.
         with_options(call.arg("-root-mode").arg(format!("{:o}", root.mode)))
     };
@@ -97,6 +97,8 @@ fn time_lost(path: &[u8], stamp: Stamp) -> Option<String> {
 /// Any file that cannot be read is an error, and the same files always make the same image.
 fn with_options(call: ToolCall) -> ToolCall {
     call.args(["-noappend", "-no-progress", "-quiet", "-exit-on-error", "-mkfs-time", "0"])
+        // Not a part of the host's memory, whatever that is.
+        .args(["-mem", "1G"])
 }
 
 fn left_out(answer: &Answer) -> Vec<String> {

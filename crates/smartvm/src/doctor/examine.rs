@@ -7,8 +7,9 @@ use super::private_dir;
 use super::report::{Check, DoctorReport, Status};
 use super::{
     architecture, cgroup, console_log, disk_space, firecracker, foreign_firewall, guest_speed,
-    host_kernel, huge_pages, io_uring, jail, ksm, kvm_module, kvm_parameters, mounts, nested,
-    network, open_files, processor, second_level_paging, swap, userfaultfd, vulnerabilities,
+    host_kernel, host_tools, huge_pages, io_uring, jail, ksm, kvm_module, kvm_parameters, mounts,
+    nested, network, open_files, processor, second_level_paging, swap, userfaultfd,
+    vulnerabilities,
 };
 
 /// Looks at what decides whether and how well virtual machines run here.
@@ -73,6 +74,7 @@ fn conclude(
         foreign_firewall::check(options),
         io_uring::check(host),
         userfaultfd::check(host),
+        host_tools::check(),
         mounts::check(host),
         console_log::check(host),
     ];

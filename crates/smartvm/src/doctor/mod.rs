@@ -35,6 +35,7 @@ mod foreign_firewall;
 mod guest_speed;
 mod host;
 mod host_kernel;
+mod host_tools;
 mod huge_pages;
 mod io_uring;
 mod jail;

@@ -184,7 +184,7 @@ fn a_device_with_two_names_is_one_in_ext4() {
     fill.make(&image, None, dir.path(), &tools).unwrap();
     for path in ["/dev/null", "/null too"] {
         let call = ToolCall::new(Tool::DEBUGFS).arg("-R").arg(format!("stat \"{path}\""));
-        let said = call.arg(&image).run(&tools).unwrap().stdout;
+        let said = call.image(&image).run(&tools).unwrap().stdout;
         assert!(said.contains("Type: character special"), "{said}");
         assert!(said.contains("Links: 2"), "{said}");
         assert!(said.contains("Device major/minor number: 01:03"), "{said}");

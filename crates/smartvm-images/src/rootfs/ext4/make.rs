@@ -16,7 +16,7 @@ fn mkfs() -> ToolCall {
 
 /// Makes an empty file system that fills the file `image`.
 pub(in crate::rootfs) fn make_empty(image: &Path, tools: &HostTools) -> Result<(), HostToolError> {
-    mkfs().arg(image).run(tools).map(drop)
+    mkfs().image(image).run(tools).map(drop)
 }
 
 /// Makes a file system with at least `inodes` inodes that fills the file `image`, with the files of
@@ -27,16 +27,16 @@ pub(super) fn make_filled(
     inodes: u64,
     tools: &HostTools,
 ) -> Result<Answer, HostToolError> {
-    mkfs().arg("-N").arg(inodes.to_string()).arg("-d").args([dir, image]).run(tools)
+    mkfs().arg("-N").arg(inodes.to_string()).arg("-d").input(dir).image(image).run(tools)
 }
 
 /// Whether a file system is whole; changes nothing.
 pub(in crate::rootfs) fn check(image: &Path, tools: &HostTools) -> Result<(), HostToolError> {
-    ToolCall::new(Tool::E2FSCK).arg("-fn").arg(image).run(tools).map(drop)
+    ToolCall::new(Tool::E2FSCK).arg("-fn").image(image).run(tools).map(drop)
 }
 
 /// Replays the journal of a file system that was not unmounted, and mends what can be mended
 /// without a question.
 pub(in crate::rootfs) fn repair(image: &Path, tools: &HostTools) -> Result<(), HostToolError> {
-    ToolCall::new(Tool::E2FSCK).arg("-fp").arg(image).accepting(&[0, 1]).run(tools).map(drop)
+    ToolCall::new(Tool::E2FSCK).arg("-fp").image(image).accepting(&[0, 1]).run(tools).map(drop)
 }

@@ -139,7 +139,10 @@ impl Script {
             return Ok(());
         }
         fs_err::write(file, &self.text).map_err(RunScriptError::Write)?;
-        let call = ToolCall::new(Tool::DEBUGFS).arg("-w").arg("-f").args([file, image]);
+        // Its orders name files beside it.
+        let beside = file.parent().unwrap_or(file);
+        let call = ToolCall::new(Tool::DEBUGFS).args(["-w", "-f"]).arg(file).reading(beside);
+        let call = call.image(image);
         let answer = call.run(tools)?;
         // Its exit code is 0 whatever becomes of an order, and beside its version it complains there.
         let mut complaints = String::new();
