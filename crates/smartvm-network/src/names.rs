@@ -11,6 +11,7 @@
 //! | TAP of a VM | `sv` and 13 characters that stand for network, scope, VM and interface | `svk3b7q2m5x4w8c` |
 //! | hardware address of a guest | `02:` and 5 bytes that stand for the same | `02:9d:1c:44:e0:7b` |
 //! | link group of all TAPs of the network | [`link_group`] | `1517936234` |
+//! | link group of TAPs that are being removed | [`dying_group`] | |
 //! | alias (`IFLA_IFALIAS`) of each link | `smartvm:` network `:` VM `:` interface | `smartvm:svbr0:web:eth0` |
 //!
 //! Names that stand for something are cut from a SHA-256, so they are the same each time, and no two
@@ -43,6 +44,12 @@ pub fn table(network: &InterfaceName) -> String {
 #[must_use]
 pub fn link_group(network: &InterfaceName) -> u32 {
     group("group", network)
+}
+
+/// The group of TAPs of the network that are about to be removed. Never that of the others, nor 0.
+#[must_use]
+pub fn dying_group(network: &InterfaceName) -> u32 {
+    group("dying", network)
 }
 
 /// The group of the network's managed WireGuard interface. Never that of TAPs, nor 0.
@@ -160,8 +167,9 @@ mod tests {
         for name in ["svbr0", "a", "br-1"] {
             let name = name.parse().unwrap();
             let (taps, wireguard) = (link_group(&name), wireguard_group(&name));
-            assert_ne!(taps, wireguard);
-            for group in [taps, wireguard] {
+            let dying = dying_group(&name);
+            assert!(taps != wireguard && taps != dying && dying != wireguard);
+            for group in [taps, wireguard, dying] {
                 assert!(group >= 0x4000_0000 && i32::try_from(group).is_ok());
             }
         }

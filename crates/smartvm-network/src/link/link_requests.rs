@@ -137,6 +137,12 @@ pub(super) fn open_port(name: &InterfaceName, isolated: bool) -> Request {
     request
 }
 
+pub(super) fn move_to_group(name: &InterfaceName, group: u32) -> Request {
+    let mut request = request(RTM_SETLINK, 0, name, None);
+    request.attributes().u32(Ifla::GROUP, group);
+    request
+}
+
 pub(super) fn get(name: &InterfaceName) -> Request {
     request(RTM_GETLINK, 0, name, None)
 }

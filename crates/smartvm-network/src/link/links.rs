@@ -139,6 +139,15 @@ impl Links {
         gone(self.socket.request("remove link", name.as_str(), &requests::delete(name)))
     }
 
+    /// Puts a link into another group; to be gone already is success.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    pub fn move_to_group(&mut self, name: &InterfaceName, group: u32) -> Result<(), NetlinkError> {
+        let request = requests::move_to_group(name, group);
+        gone(self.socket.request("change the group of link", name.as_str(), &request))
+    }
+
     /// Removes all links of a group in one request, which takes little longer than one link.
     ///
     /// # Errors

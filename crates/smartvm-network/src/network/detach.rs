@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::handle::{Kernel, Network};
+use super::remove_many::remove_together;
 use crate::netlink::NetlinkError;
 use crate::nft::{Change, Family, Nftables};
 use crate::policy::{EgressPolicy, GuestRules};
@@ -62,6 +63,9 @@ impl Network {
     /// Removes the interface behind a TAP from what is written down of it, by any process, whether
     /// it uses the network or not. To be gone already is success.
     ///
+    /// Blocks. Those of one network that several threads of this process remove at once go together, in
+    /// the network namespace of one of these threads.
+    ///
     /// # Errors
     /// What the kernel refuses; what is left can be removed by another try or the next sweep.
     pub fn remove_interface(
@@ -72,10 +76,7 @@ impl Network {
         let Some(host) = HostState::existing(state_dir)? else { return Ok(()) };
         let state = NetworkState::new(&host, network);
         let Some(guest) = state.guest(tap)? else { return Ok(()) };
-        let mut kernel = Kernel::open()?;
-        kernel.links.remove(tap)?;
-        let locked = state.lock()?;
-        withdraw(&host, &locked, &mut kernel, &guest)
+        remove_together(state_dir, &host, &state, guest)
     }
 
     /// Removes the interface behind a TAP, whoever made it: TAP, rules, connections, ports and
@@ -118,11 +119,13 @@ pub(super) fn withdraw_rest(
     kernel: &mut Kernel,
     guests: &[&GuestRecord],
 ) -> Result<(), DetachError> {
+    if guests.is_empty() {
+        return Ok(());
+    }
     let network = locked.state().network();
     let table = names::table(network);
-    for guest in guests {
-        withdraw_rules(&mut kernel.nftables, &table, &guest.rules())?;
-    }
+    let rules: Vec<_> = guests.iter().map(|guest| guest.rules()).collect();
+    withdraw_rules(&mut kernel.nftables, &table, &rules)?;
     // The next guest with this address must not be spoken to by whom this one spoke with.
     let addresses: Vec<_> = guests.iter().map(|guest| guest.address).collect();
     kernel.connections()?.cut_all(&addresses)?;
@@ -134,15 +137,18 @@ pub(super) fn withdraw_rest(
     Ok(())
 }
 
-/// Removes what a guest added to the rules, and the chain of its policy with the last guest.
-pub(super) fn withdraw_rules(
+/// Removes what guests added to the rules, and the chains of their policies with the last guest of each.
+fn withdraw_rules(
     nftables: &mut Nftables,
     table: &str,
-    rules: &GuestRules,
+    rules: &[GuestRules],
 ) -> Result<(), NetlinkError> {
-    let removals =
-        || rules.elements().into_iter().map(|(family, set, it)| Change::Remove(family, set, it));
+    let elements = || rules.iter().flat_map(GuestRules::elements);
+    let removals = || elements().map(|(family, set, it)| Change::Remove(family, set, it));
     let all: Vec<_> = removals().collect();
+    if all.is_empty() {
+        return Ok(());
+    }
     match nftables.change(table, &all) {
         // Something of it is not there: each by itself, then.
         Err(error) if error.is(libc::ENOENT) => {
@@ -152,12 +158,13 @@ pub(super) fn withdraw_rules(
         }
         done => done?,
     }
-    if let Some(bounds) = rules.bounds {
+    for bounds in rules.iter().filter_map(|rules| rules.bounds) {
         // The first leads to the second.
         let chains = bounds.chain_names().map(|chain| Change::DeleteChain(Family::Inet, chain));
         unused(nftables.change(table, &chains))?;
     }
-    rules.egress.as_ref().map_or(Ok(()), |policy| delete_unused_chain(nftables, table, policy))
+    let mut policies = rules.iter().filter_map(|rules| rules.egress.as_ref());
+    policies.try_for_each(|policy| delete_unused_chain(nftables, table, policy))
 }
 
 /// Removes the chain of a policy, unless a guest has it.

@@ -18,6 +18,7 @@ mod open;
 mod open_error;
 mod options;
 mod reload;
+mod remove_many;
 mod report;
 mod step;
 mod sweep;

@@ -1,9 +1,11 @@
 //! Removing what dead owners left.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::detach::{DetachError, withdraw_rest};
+use super::detach::DetachError;
 use super::handle::{Kernel, Network};
+use super::remove_many::remove_many;
 use super::take_down;
 use crate::state::{GuestRecord, HostState, NetworkState, owner_lives};
 use crate::{InterfaceName, StateError, names};
@@ -47,48 +49,48 @@ fn sweep_one(
 ) -> Result<(), DetachError> {
     let state = NetworkState::new(host, network);
     let mut kernel = Kernel::open()?;
-    let locked = state.lock()?;
-    let guests = locked.state().guests()?;
-    let lives = |guest: &GuestRecord| {
-        owner_lives(guest).map_err(|source| {
-            StateError::new(format!("look for the owner of {}", guest.vm), source)
-        })
-    };
-    let mut dead = Vec::new();
-    for guest in &guests {
-        if !lives(guest)? {
-            dead.push(guest);
-        }
-    }
-    let group = names::link_group(network);
-    if dead.len() == guests.len() {
-        // All at once takes little longer than one.
-        kernel.links.remove_group(group)?;
-    } else {
-        let known = |name: &str| guests.iter().any(|guest| guest.tap.as_str() == name);
-        for link in kernel.links.of_group(group)? {
-            if !known(&link.name)
-                && let Ok(name) = link.name.parse()
-            {
-                kernel.links.remove(&name)?;
+    let dead = {
+        let locked = state.lock()?;
+        let guests = locked.state().guests()?;
+        take_unknown(network, &guests, &mut kernel)?;
+        let mut dead = Vec::new();
+        for guest in guests {
+            let lives = owner_lives(&guest).map_err(|source| {
+                StateError::new(format!("look for the owner of {}", guest.vm), source)
+            })?;
+            if !lives {
+                dead.push(guest);
             }
         }
-    }
-    // Those that are left: all when others live, and one whose owner was killed before it was in
-    // the group.
-    let left = kernel.links.all()?;
-    for guest in &dead {
-        if left.iter().any(|link| link.is(&guest.tap)) {
-            kernel.links.remove(&guest.tap)?;
-        }
-    }
-    withdraw_rest(host, &locked, &mut kernel, &dead)?;
+        dead
+    };
+    // Without the lock: the kernel takes its time, and others start meanwhile.
+    kernel.links.remove_group(names::dying_group(network))?;
+    remove_many(host, &state, &mut kernel, &dead)?;
     for guest in dead {
-        swept.interfaces.push((network.clone(), guest.tap.clone(), guest.vm.clone()));
+        swept.interfaces.push((network.clone(), guest.tap, guest.vm));
     }
+    let locked = state.lock()?;
     if locked.is_unused()? && locked.state().guests()?.is_empty() {
         take_down::all(host, locked, &mut kernel)?;
         swept.networks.push(network.clone());
+    }
+    Ok(())
+}
+
+/// Has the TAPs of the network removed that nobody has written down. The network's lock is held.
+fn take_unknown(
+    network: &InterfaceName,
+    guests: &[GuestRecord],
+    kernel: &mut Kernel,
+) -> Result<(), DetachError> {
+    let known: BTreeSet<&str> = guests.iter().map(|guest| guest.tap.as_str()).collect();
+    for link in kernel.links.of_group(names::link_group(network))? {
+        if !known.contains(link.name.as_str())
+            && let Ok(name) = link.name.parse()
+        {
+            kernel.links.move_to_group(&name, names::dying_group(network))?;
+        }
     }
     Ok(())
 }
