@@ -104,6 +104,19 @@ impl ProcessIdentity {
         Ok((self.has("cwd", &dir)? || self.has("root", &dir)?) && self.is_alive())
     }
 
+    /// Waits up to a second for the end of a process that has begun to end by itself: it works in no
+    /// directory any more, and is still there.
+    pub fn wait_if_ending(&self) {
+        let deadline = Instant::now() + DYING_PATIENCE;
+        let cwd = format!("/proc/{}/cwd", self.pid);
+        while self.is_alive()
+            && matches!(statat(CWD, &cwd, AtFlags::empty()), Err(Errno::NOENT))
+            && Instant::now() < deadline
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Whether the process runs this file.
     ///
     /// # Errors

@@ -266,6 +266,9 @@ fn end_firecracker(record: &VmRecord, dir: &PrivateDir, home: &RuntimeDir) -> io
         None => None,
     };
     let ours = process.is_in(dir)? || root.map_or(Ok(false), |root| process.is_in(&root))?;
+    if !ours {
+        process.wait_if_ending();
+    }
     if ours && process.kill()? {
         tracing::info!(vm = %record.id, "ended the Firecracker of a dead owner");
     }
