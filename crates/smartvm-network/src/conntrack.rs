@@ -23,6 +23,7 @@ const TUPLE_PROTOCOL: u16 = 2;
 const IP_SOURCE: u16 = 1;
 const IP_DESTINATION: u16 = 2;
 const PROTOCOL_NUMBER: u16 = 1;
+const PROTOCOL_SOURCE_PORT: u16 = 2;
 const PROTOCOL_DESTINATION_PORT: u16 = 3;
 /// `nfgenmsg` of IPv4.
 const HEADER: [u8; 4] = [2, 0, 0, 0];
@@ -34,6 +35,15 @@ pub(crate) enum Side {
     From,
     /// Those that others began to it.
     To,
+}
+
+/// Where a connection leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Connection {
+    /// As who began it said.
+    pub(crate) wanted: Flow,
+    /// Where its packets go to, which is another when it was led elsewhere.
+    pub(crate) reached: Flow,
 }
 
 /// The connections of one network namespace.
@@ -54,7 +64,7 @@ impl Connections {
         &mut self,
         address: Ipv4Addr,
         side: Side,
-        keep: impl Fn(Flow) -> bool,
+        keep: impl Fn(Connection) -> bool,
     ) -> Result<usize, NetlinkError> {
         if are_none() {
             return Ok(0);
@@ -62,12 +72,14 @@ impl Connections {
         let mut cut = 0;
         for message in self.of(address, side)? {
             let attributes = message.attributes(HEADER.len());
-            let Some((source, flow)) = read(attributes.within(ORIGINAL)) else { continue };
+            let Some((source, wanted)) = read(attributes.within(ORIGINAL)) else { continue };
+            let Some(reached) = answered_from(attributes.within(REPLY)) else { continue };
             let of_address = match side {
                 Side::From => source == address,
-                Side::To => read(attributes.within(REPLY)).is_some_and(|(it, _)| it == address),
+                Side::To => reached.to == address,
             };
-            if of_address && !keep(flow) && self.delete(attributes)? {
+            let connection = Connection { wanted, reached };
+            if of_address && !keep(connection) && self.delete(attributes)? {
                 cut += 1;
             }
         }
@@ -170,12 +182,20 @@ fn copy(tuple: &[u8], to: &mut crate::netlink::AttributeWriter) {
 
 /// The source of a tuple, and where it leads to.
 fn read(tuple: Attributes<'_>) -> Option<(Ipv4Addr, Flow)> {
-    let address = |kind| {
-        let bytes: [u8; 4] = tuple.within(TUPLE_IP).find(kind)?.try_into().ok()?;
-        Some(Ipv4Addr::from(bytes))
-    };
+    let source = end(tuple, IP_SOURCE, PROTOCOL_SOURCE_PORT)?.to;
+    Some((source, end(tuple, IP_DESTINATION, PROTOCOL_DESTINATION_PORT)?))
+}
+
+/// Where the answers of a tuple come from: there the connection leads to.
+fn answered_from(tuple: Attributes<'_>) -> Option<Flow> {
+    end(tuple, IP_SOURCE, PROTOCOL_SOURCE_PORT)
+}
+
+/// One end of a tuple.
+fn end(tuple: Attributes<'_>, address: u16, port: u16) -> Option<Flow> {
+    let to: [u8; 4] = tuple.within(TUPLE_IP).find(address)?.try_into().ok()?;
     let protocol = tuple.within(TUPLE_PROTOCOL);
-    let port = protocol.find(PROTOCOL_DESTINATION_PORT);
+    let port = protocol.find(port);
     let port = port.and_then(|port| port.try_into().ok()).map_or(0, u16::from_be_bytes);
     let protocol = match *protocol.find(PROTOCOL_NUMBER)?.first()? {
         1 => FlowProtocol::Icmp,
@@ -183,5 +203,5 @@ fn read(tuple: Attributes<'_>) -> Option<(Ipv4Addr, Flow)> {
         17 => FlowProtocol::Udp(port),
         other => FlowProtocol::Other(other),
     };
-    Some((address(IP_SOURCE)?, Flow { to: address(IP_DESTINATION)?, protocol }))
+    Some(Flow { to: to.into(), protocol })
 }

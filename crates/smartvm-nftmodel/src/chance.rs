@@ -8,14 +8,14 @@ use std::num::NonZeroU32;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 use smartvm_network::policy::{
     Action, Cidr, EgressPolicy, EgressRule, GuestBounds, GuestRules, HostService, Isolation,
     NetworkRules, PublishedPort, RuleProtocol, Transport,
 };
 use smartvm_network::{InterfaceName, MacAddress, Subnet};
 
-use crate::{Attempt, Content, Protocol, Scene, Target, Way};
+use crate::{Attempt, Content, LedPort, Protocol, Scene, Target, Way};
 
 /// Addresses beyond the host.
 pub const BEYOND: [Ipv4Addr; 4] = [
@@ -32,6 +32,12 @@ pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 pub const PORTS: [u16; 3] = [53, 80, 443];
 /// Ports of the host that are published.
 pub const PUBLISHED: [u16; 2] = [8080, 5353];
+
+/// Ports of the host that another program leads to beyond it.
+pub const LED: [LedPort; 2] = [
+    LedPort { protocol: Transport::Tcp, port: 8081, to: (BEYOND[0], 80) },
+    LedPort { protocol: Transport::Udp, port: 53, to: (BEYOND[3], 443) },
+];
 
 /// A policy.
 pub fn policy() -> impl Strategy<Value = EgressPolicy> {
@@ -72,9 +78,10 @@ pub fn scene() -> impl Strategy<Value = Scene> {
     let few = NonZeroU32::new(9).expect("it is not zero");
     let own = GuestBounds { connections: few, ..GuestBounds::default() };
     let guest = (option::of(policy()), vec(published(), 0..3), option::weighted(0.3, Just(own)));
-    let scene = (network, vec(guest, 1..4), any::<bool>(), any::<bool>());
+    let led = subsequence(LED.to_vec(), 0..=LED.len());
+    let scene = (network, vec(guest, 1..4), any::<bool>(), any::<bool>(), led);
     scene.prop_map(
-        |((isolation, egress, only_out_of), guests, bridge_calls_ip, forwards_for_us)| {
+        |((isolation, egress, only_out_of), guests, bridge_calls_ip, forwards_for_us, led)| {
             let (network, subnet) = (InterfaceName::default_bridge(), Subnet::default());
             let mut taken: Vec<PublishedPort> = Vec::new();
             let guests = guests.into_iter().zip(2..).map(|((egress, ports, bounds), number)| {
@@ -105,7 +112,7 @@ pub fn scene() -> impl Strategy<Value = Scene> {
                 bounds: GuestBounds::default(),
             };
             let (uplink, host_addresses) = (link("uplink"), HOST.into());
-            Scene { network, guests, uplink, host_addresses, bridge_calls_ip, forwards_for_us }
+            Scene { network, guests, uplink, host_addresses, bridge_calls_ip, forwards_for_us, led }
         },
     )
 }
@@ -226,6 +233,7 @@ fn protocol() -> impl Strategy<Value = Protocol> {
     let destination = prop_oneof![
         8 => select(&PORTS[..]),
         2 => select(&PUBLISHED[..]),
+        1 => Just(LED[0].port),
         1 => any::<u16>(),
     ];
     prop_oneof![

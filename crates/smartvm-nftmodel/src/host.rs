@@ -1,11 +1,15 @@
 //! The way of a packet through the kernel.
 
 use std::net::Ipv4Addr;
+use std::ops::RangeBounds;
 
 use smartvm_network::nft::{Family, Hook, Ruleset};
 use smartvm_network::policy::NetworkRules;
 
 use crate::{Arrival, Attempt, Content, Dropped, Link, Machine, Packet, Scene, Target, Way};
+
+/// `NF_IP_PRI_NAT_DST`.
+const DESTINATION_NAT: i32 = -100;
 
 /// Leads packets through the hooks that the kernel has on their way, and asks the rules at each.
 ///
@@ -114,7 +118,10 @@ impl<'a> Host<'a> {
     /// An IP packet that comes in by a link.
     fn routed_in(&self, from: Link, mut packet: Packet) -> Result<Arrival, Dropped> {
         packet.link_in = Some(from);
-        self.pass(Family::Inet, Hook::Prerouting, &mut packet)?;
+        let (before, nat) = (..DESTINATION_NAT, DESTINATION_NAT..);
+        self.pass_part(Family::Inet, Hook::Prerouting, before, &mut packet)?;
+        self.lead_elsewhere(&mut packet);
+        self.pass_part(Family::Inet, Hook::Prerouting, nat, &mut packet)?;
         let route = self.route(&packet);
         if let Route::Host = route {
             self.pass(Family::Inet, Hook::Input, &mut packet)?;
@@ -169,9 +176,32 @@ impl<'a> Host<'a> {
         Ok(arrival)
     }
 
+    /// What another program does before our rules lead packets elsewhere.
+    fn lead_elsewhere(&self, packet: &mut Packet) {
+        let (Some(destination), Some(number)) = (packet.destination(), packet.protocol()) else {
+            return;
+        };
+        let port = packet.transport(2, 2).map_or(0, |it| u16::from_be_bytes([it[0], it[1]]));
+        if let Some((address, port)) = self.scene.led_to(destination, number, port)
+            && !packet.established
+        {
+            packet.redirect(address.octets(), port.to_be_bytes());
+        }
+    }
+
     fn pass(&self, family: Family, hook: Hook, packet: &mut Packet) -> Result<(), Dropped> {
+        self.pass_part(family, hook, .., packet)
+    }
+
+    fn pass_part(
+        &self,
+        family: Family,
+        hook: Hook,
+        priorities: impl RangeBounds<i32>,
+        packet: &mut Packet,
+    ) -> Result<(), Dropped> {
         packet.to_host = packet.destination().is_some_and(|it| self.scene.is_hosts(it));
-        self.machine.pass(family, hook, packet)
+        self.machine.pass_part(family, hook, priorities, packet)
     }
 
     fn route(&self, packet: &Packet) -> Route {

@@ -26,4 +26,4 @@ pub use host::Host;
 pub use machine::{Dropped, Machine};
 pub use oracle::Oracle;
 pub use packet::{Link, Packet};
-pub use scene::Scene;
+pub use scene::{LedPort, Scene};

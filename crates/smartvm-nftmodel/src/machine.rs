@@ -1,5 +1,7 @@
 //! What nftables does with one packet at one hook.
 
+use std::ops::RangeBounds;
+
 use smartvm_network::nft::{
     Action, Chain, ChainKind, ElementData, Family, Field, Hook, Match, Rule, Ruleset, Set, Table,
 };
@@ -59,11 +61,28 @@ impl<'a> Machine<'a> {
     /// # Panics
     /// When a rule names a chain or set that there is not.
     pub fn pass(&self, family: Family, hook: Hook, packet: &mut Packet) -> Result<(), Dropped> {
+        self.pass_part(family, hook, .., packet)
+    }
+
+    /// Leads a packet through the chains at a hook that have these priorities, which may change it.
+    ///
+    /// # Errors
+    /// The rule that dropped it.
+    ///
+    /// # Panics
+    /// When a rule names a chain or set that there is not.
+    pub fn pass_part(
+        &self,
+        family: Family,
+        hook: Hook,
+        priorities: impl RangeBounds<i32>,
+        packet: &mut Packet,
+    ) -> Result<(), Dropped> {
         let tables = self.ruleset.tables.iter().filter(|table| table.family == family);
         let chains = tables.flat_map(|table| table.chains.iter().map(move |chain| (table, chain)));
         let mut bases: Vec<_> = chains
             .filter_map(|(table, chain)| Some((chain.base?, table, chain)))
-            .filter(|(base, ..)| base.hook == hook)
+            .filter(|(base, ..)| base.hook == hook && priorities.contains(&base.priority))
             .collect();
         bases.sort_by_key(|(base, ..)| base.priority);
         for (base, table, chain) in bases {

@@ -95,7 +95,12 @@ impl<'a> Oracle<'a> {
             let (transport, port) = port_of(packet.protocol);
             let mut services = isolation.host_services.iter();
             let open = services.any(|it| Some(it.protocol) == transport && it.port == port);
-            return if established || open { Arrival::Host } else { Arrival::Nowhere };
+            return match self.led(established, packet) {
+                // Opened, it is led on as anybody's, and then to beyond the host.
+                Some(led) if open => self.through_host(false, own, led),
+                _ if established || open => Arrival::Host,
+                _ => Arrival::Nowhere,
+            };
         }
         if network.subnet.contains(to) {
             // Another guest, through the gateway. Nothing opens other links on the bridge.
@@ -118,6 +123,9 @@ impl<'a> Oracle<'a> {
         match attempt.content {
             Content::Ipv4 { destination, protocol, .. } => {
                 let packet = Ipv4 { destination, protocol };
+                if self.led(attempt.established, packet).is_some() {
+                    return Arrival::Beyond { hidden: false };
+                }
                 if let Some((guest, _)) = self.published(attempt, packet) {
                     return Arrival::Guest(guest);
                 }
@@ -196,6 +204,19 @@ impl<'a> Oracle<'a> {
         };
         let mut guests = self.scene.guests.iter().enumerate();
         guests.find_map(|(index, guest)| Some((index, *guest.published.iter().find(is_it)?)))
+    }
+
+    /// Where another program leads a new connection to the host.
+    fn led(&self, established: bool, packet: Ipv4) -> Option<Ipv4> {
+        let (_, port) = port_of(packet.protocol);
+        let to = self.scene.led_to(packet.destination, packet.protocol.number(), port);
+        let (destination, port) = to.filter(|_| !established)?;
+        let protocol = match packet.protocol {
+            Protocol::Tcp(from, _) => Protocol::Tcp(from, port),
+            Protocol::Udp(from, _) => Protocol::Udp(from, port),
+            other => other,
+        };
+        Some(Ipv4 { destination, protocol })
     }
 
     fn is_everybody(&self, address: Ipv4Addr) -> bool {

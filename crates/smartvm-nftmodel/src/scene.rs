@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use smartvm_network::nft::Ruleset;
-use smartvm_network::policy::{ForwardingRules, GuestRules, NetworkRules};
+use smartvm_network::policy::{ForwardingRules, GuestRules, NetworkRules, Transport};
 use smartvm_network::{InterfaceName, names};
 
 use crate::Link;
@@ -27,6 +27,20 @@ pub struct Scene {
     pub bridge_calls_ip: bool,
     /// Whether the host forwards what comes in by the uplink for the network's sake only.
     pub forwards_for_us: bool,
+    /// What another program does with ports of the host.
+    pub led: Vec<LedPort>,
+}
+
+/// A port of the host that another program leads to beyond the host, as Docker and Kubernetes do: new
+/// connections from elsewhere to any address of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedPort {
+    /// TCP or UDP.
+    pub protocol: Transport,
+    /// The port.
+    pub port: u16,
+    /// Where it leads to.
+    pub to: (Ipv4Addr, u16),
 }
 
 impl Scene {
@@ -71,6 +85,14 @@ impl Scene {
     #[must_use]
     pub fn guest_of(&self, address: Ipv4Addr) -> Option<usize> {
         self.guests.iter().position(|guest| guest.address == address)
+    }
+
+    /// Where another program leads a new connection to the host.
+    #[must_use]
+    pub fn led_to(&self, destination: Ipv4Addr, number: u8, port: u16) -> Option<(Ipv4Addr, u16)> {
+        let is_it = |led: &&LedPort| led.protocol.number() == number && led.port == port;
+        let led = self.led.iter().find(is_it).filter(|_| self.is_hosts(destination));
+        led.map(|led| led.to)
     }
 
     /// Whether an address is the host's own.

@@ -74,6 +74,7 @@ fn scene(isolation: Isolation, only_out_of: Option<&str>, bridge_calls_ip: bool)
         host_addresses: chance::HOST.into(),
         bridge_calls_ip,
         forwards_for_us: !bridge_calls_ip,
+        led: chance::LED.into(),
     }
 }
 

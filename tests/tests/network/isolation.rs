@@ -3,7 +3,8 @@
 use smartvm_network::policy::{HostService, Isolation, Transport};
 
 use super::world::{
-    HOST, HOST_OTHER, INTERNET, INTERNET_PRIVATE, METADATA, Server, World, no_tcp_from, tcp_from,
+    HOST, HOST_OTHER, INTERNET, INTERNET_PRIVATE, LONG, METADATA, SHORT, Server, World, connect,
+    no_tcp_from, talk, tcp_from,
 };
 
 #[test]
@@ -95,6 +96,54 @@ fn what_is_opened_is_open_and_the_rest_stays_closed() {
     world.host.run(|| network.set_policy(Isolation::default(), Default::default()).unwrap());
     assert!(one.no_tcp(two.address(), 80) && one.no_tcp(METADATA, 80) && one.no_tcp(HOST, 80));
     assert!(one.tcp(INTERNET, 80));
+}
+
+/// F11: what is established passes `to_host`, so that a policy alone would not end it.
+#[test]
+fn what_a_policy_closes_is_cut_also_to_the_host_and_to_other_guests() {
+    let mut world = World::new();
+    let service = |port| HostService { protocol: Transport::Tcp, port };
+    let open =
+        Isolation { vm_to_vm: true, metadata: true, host_services: vec![service(80), service(81)] };
+    world.options.isolation = open.clone();
+    let network = world.open();
+    let (one, two) = (
+        world.attach(&network, &world.request("one")),
+        world.attach(&network, &world.request("two")),
+    );
+    // Through the gateway, so that the host tracks it.
+    let gateway = one.attachment.gateway;
+    one.inside.namespace.ip(&format!("route add {}/32 via {gateway}", two.address()));
+    let _servers = [
+        Server::new(&two.inside.namespace, 80),
+        Server::new(&two.inside.namespace, 22),
+        Server::new(&world.host, 80),
+        Server::new(&world.host, 81),
+        Server::new(&world.internet, 80),
+    ];
+    let targets = [
+        (HOST, 80),
+        (gateway, 80),
+        (METADATA, 80),
+        (two.address(), 80),
+        (INTERNET, 80),
+        (HOST, 81),
+    ];
+    let mut streams = targets.map(|(to, port)| connect(&one, to, port));
+    assert!(streams.iter_mut().all(|stream| talk(stream, LONG)));
+    let mut to_guest =
+        world.host.run(|| std::net::TcpStream::connect((two.address(), 22)).unwrap());
+    let set =
+        |isolation| world.host.run(|| network.set_policy(isolation, Default::default()).unwrap());
+    assert_eq!(set(open.clone()), 0, "nothing that is allowed is cut");
+    let closed = Isolation { host_services: vec![service(81)], ..Isolation::default() };
+    assert_eq!(set(closed), 4);
+    let talks = streams.each_mut().map(|stream| talk(stream, SHORT));
+    assert_eq!(talks, [false, false, false, false, true, true]);
+    assert!(talk(&mut to_guest, LONG), "what the host has begun goes on");
+    // Not even when it is open again: it was ended, not held up.
+    set(open);
+    assert!(one.tcp(HOST, 80) && one.tcp(two.address(), 80));
 }
 
 #[test]

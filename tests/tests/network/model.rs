@@ -16,7 +16,9 @@ use smartvm_network::nft::{Nftables, Verified};
 use smartvm_network::policy::{
     Action, Cidr, EgressPolicy, EgressRule, GuestRules, NetworkRules, RuleProtocol,
 };
-use smartvm_nftmodel::{Arrival, Attempt, Content, Host, Oracle, Protocol, Scene, Way, chance};
+use smartvm_nftmodel::{
+    Arrival, Attempt, Content, Host, LedPort, Oracle, Protocol, Scene, Way, chance,
+};
 use smartvm_testkit::eventually;
 
 use self::sockets::{Observer, Sender, read};
@@ -61,6 +63,7 @@ impl Stage {
         world.internet.ip(&format!("route add 172.30.0.0/24 via {HOST}"));
         world.host.ip(&format!("route add 169.254.1.1/32 via {INTERNET}"));
         world.host.command("sysctl -q net.ipv4.conf.all.route_localnet=1");
+        lead_elsewhere(&world);
         let network = world.open();
         let attach = |vm: &str, published: &[&str]| {
             let mut request = world.request(vm);
@@ -93,6 +96,7 @@ impl Stage {
             host_addresses: vec![HOST, HOST_OTHER],
             bridge_calls_ip: false,
             forwards_for_us: true,
+            led: chance::LED.into(),
         };
         let can_call_ip = world.host.output(&format!("sysctl {CALLS_IP}")).status.success();
         let at = |namespace| (Sender::new(namespace), Observer::new(namespace));
@@ -272,6 +276,22 @@ impl Stage {
     }
 }
 
+/// What another program does with ports of the host, before our rules do what they do there.
+fn lead_elsewhere(world: &World) {
+    let mut rules = String::new();
+    for LedPort { protocol, port, to: (address, to) } in chance::LED {
+        let protocol = protocol.as_str();
+        rules.push_str(&format!(
+            "meta l4proto {protocol} th dport {port} fib daddr type local dnat to {address}:{to}\n"
+        ));
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let chain = "type nat hook prerouting priority -101;";
+    let text = format!("table ip other {{\nchain ports {{\n{chain}\n{rules}}}\n}}\n");
+    fs_err::write(file.path(), text).unwrap();
+    world.host.command(&format!("nft -f {}", file.path().display()));
+}
+
 /// Whether the attempt can be made here, and its arrival be seen.
 fn is_possible(attempt: &Attempt) -> bool {
     let Content::Ipv4 { destination, protocol, .. } = attempt.content else { return false };
@@ -281,12 +301,23 @@ fn is_possible(attempt: &Attempt) -> bool {
         || destination.is_link_local()
         || destination.is_loopback();
     let lan = [Ipv4Addr::new(172, 30, 0, 255), Ipv4Addr::new(172, 30, 0, 200)];
+    // What is led back to who sent it has an address there that is nobody's who comes from elsewhere.
+    let led = protocol != Protocol::Icmp && {
+        let (Protocol::Tcp(_, port) | Protocol::Udp(_, port)) = protocol else { return false };
+        chance::LED.iter().any(|led| led.protocol.number() == protocol.number() && led.port == port)
+    };
     // The internet's own addresses are no matter of the host's.
     let passes = match attempt.way {
-        Way::Guest { to, .. } => to != smartvm_nftmodel::Target::Lan,
+        Way::Guest { to, .. } => match to {
+            smartvm_nftmodel::Target::Host => true,
+            // A frame to another guest with the host's address in it: where it is led to is a matter of bridges.
+            smartvm_nftmodel::Target::Guest(_) => !chance::HOST.contains(&destination),
+            smartvm_nftmodel::Target::Lan => false,
+        },
         Way::Host => !lan.contains(&destination),
         Way::Beyond => {
             !lan.contains(&destination)
+                && !led
                 && (chance::HOST.contains(&destination) || destination.octets()[0] == 172)
         }
         Way::Unbridged(_) | Way::Lan(_) | Way::HostByTap(_) => false,

@@ -15,6 +15,8 @@ const LINK_LOCAL: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 const PORT: u16 = 80;
 const CLOSED_PORT: u16 = 81;
 const PUBLISHED: u16 = 8080;
+/// The host's port that another program leads elsewhere.
+const LED: u16 = 8081;
 
 /// A row: from, to, by default, opened by.
 /// A machine in another network that the host is in.
@@ -42,7 +44,9 @@ struct Stage {
     two: Guest,
     /// Another network that the host is in.
     _elsewhere: NetNamespace,
-    _network: Network,
+    /// Of another network.
+    third: Guest,
+    _networks: [Network; 2],
     _servers: Vec<Server>,
     /// Whether it is expected to answer, so that the others need not be waited for long.
     expected: bool,
@@ -73,6 +77,13 @@ impl Stage {
         elsewhere.ip(&format!("addr add {ELSEWHERE}/24 dev net1"));
         elsewhere.ip("route add default via 198.51.100.1");
         world.internet.ip(&format!("route add 198.51.100.0/24 via {HOST}"));
+        world.host.command("nft add table ip other");
+        world
+            .host
+            .command("nft add chain ip other ports { type nat hook prerouting priority dstnat; }");
+        world.host.command(&format!(
+            "nft add rule ip other ports fib daddr type local tcp dport {LED} dnat to {INTERNET}:{PORT}"
+        ));
         let network = world.open();
         let attach = |vm: &str| {
             let mut request = world.request(vm);
@@ -82,6 +93,11 @@ impl Stage {
             world.attach(&network, &request)
         };
         let (one, two) = (attach("one"), attach("two"));
+        let mut options = world.options.clone();
+        options.bridge = "svbr1".parse().unwrap();
+        options.subnet = "172.31.0.0/24".parse().unwrap();
+        let other = world.host.run(|| Network::open(&options).unwrap());
+        let third = world.attach(&other, &world.request("three"));
         for (guest, address) in [(&one, "fd00::2"), (&two, "fd00::3")] {
             guest.inside.namespace.ip(&format!("addr add {address}/64 dev eth0 nodad"));
             guest.inside.namespace.ip("-6 route add default via fd00::1");
@@ -93,19 +109,25 @@ impl Stage {
             Server::new(&two.inside.namespace, PORT),
             Server::new(&elsewhere, PORT),
         ];
+        let networks = [network, other];
         Self {
             world,
             one,
             two,
             _elsewhere: elsewhere,
-            _network: network,
+            third,
+            _networks: networks,
             _servers: servers,
             expected: false,
         }
     }
 
     fn guest_tcp(&self, to: Ipv4Addr, port: u16) -> bool {
-        if self.expected { self.one.tcp(to, port) } else { !self.one.no_tcp(to, port) }
+        self.tcp(&self.one.inside.namespace, to, port)
+    }
+
+    fn third_tcp(&self, to: Ipv4Addr, port: u16) -> bool {
+        self.tcp(&self.third.inside.namespace, to, port)
     }
 
     fn guest_ping(&self, to: &str) -> bool {
@@ -130,6 +152,9 @@ fn probes() -> BTreeMap<(&'static str, &'static str), Probe> {
     });
     probes.insert(("guest", "the host, another address"), |it| it.guest_tcp(HOST, PORT));
     probes.insert(("guest", "the host, another port"), |it| it.guest_tcp(HOST, CLOSED_PORT));
+    probes.insert(("guest", "the host, a port that another program leads elsewhere"), |it| {
+        it.guest_tcp(HOST, LED)
+    });
     probes.insert(("guest", "the host, loopback"), |it| {
         let guest = &it.one.inside.namespace;
         guest.command("sysctl -q net.ipv4.conf.all.route_localnet=1");
@@ -172,6 +197,12 @@ fn probes() -> BTreeMap<(&'static str, &'static str), Probe> {
         lan.ip("route replace 172.30.0.2/32 dev lan1");
         guest.ip("route del 172.30.0.200/32");
         reached
+    });
+    probes.insert(("guest of another network", "guest, IPv4"), |it| {
+        it.third_tcp(it.two.address(), PORT)
+    });
+    probes.insert(("guest of another network", "guest, published port"), |it| {
+        it.third_tcp(HOST, PUBLISHED)
     });
     probes.insert(("host", "guest, IPv4"), |it| it.tcp(&it.world.host, it.two.address(), PORT));
     probes.insert(("host", "guest, IPv6"), |it| {
@@ -219,7 +250,9 @@ fn with_everything_opened_only_what_the_document_names_is_open() {
     let isolation = Isolation {
         vm_to_vm: true,
         metadata: true,
-        host_services: vec![HostService { protocol: Transport::Tcp, port: PORT }],
+        host_services: [PORT, LED]
+            .map(|port| HostService { protocol: Transport::Tcp, port })
+            .into(),
     };
     check(Stage::new(isolation, true), |(_, _, default, opened)| match opened.as_str() {
         "`vms`" | "`metadata`" | "`host:PORT`" | "`publish`" => true,

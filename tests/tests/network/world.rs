@@ -17,6 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait for what is to be refused: a packet within namespaces takes microseconds.
 const REFUSED: Duration = Duration::from_millis(400);
 
+/// How long to wait for an answer on a connection that stands, and on one that was cut.
+pub(crate) const LONG: Duration = PATIENCE;
+pub(crate) const SHORT: Duration = REFUSED;
+
 /// The host's address towards the internet, and another of its.
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub(crate) const HOST_OTHER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 11);
@@ -139,6 +143,18 @@ impl Guest {
     pub(crate) fn no_ping(&self, to: &str) -> bool {
         !self.inside.namespace.output(&format!("ping -c 1 -W 0.4 {to}")).status.success()
     }
+}
+
+/// A connection of a guest, which stays.
+pub(crate) fn connect(guest: &Guest, to: Ipv4Addr, port: u16) -> TcpStream {
+    let to = SocketAddrV4::new(to, port).into();
+    guest.inside.namespace.run(|| TcpStream::connect_timeout(&to, PATIENCE).unwrap())
+}
+
+/// Whether there is still an answer on a connection.
+pub(crate) fn talk(stream: &mut TcpStream, patience: Duration) -> bool {
+    stream.set_read_timeout(Some(patience)).unwrap();
+    stream.write_all(b"ping").is_ok() && stream.read_exact(&mut [0; 4]).is_ok()
 }
 
 /// Whether a program in the namespace gets an answer.

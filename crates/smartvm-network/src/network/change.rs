@@ -1,8 +1,8 @@
 //! Changing the policy of what runs.
 
+use super::cut::Judge;
 use super::detach::delete_unused_chain;
 use super::handle::{Kernel, Network};
-use crate::conntrack::Side;
 use crate::netlink::NetlinkError;
 use crate::nft::{Change, Element, Family, Nftables, NotInForce, Verified};
 use crate::policy::{EgressPolicy, GuestRules, Isolation};
@@ -74,7 +74,7 @@ impl Network {
             locked.write_guest(&old)?;
             return Err(error);
         }
-        cut(&mut kernel, &network, &guest)
+        Ok(Judge::new(&network, &mut kernel)?.cut(&guest, &mut kernel)?)
     }
 
     /// Changes what is open in the network, and where all its guests may connect to. Connections
@@ -100,6 +100,7 @@ impl Network {
             locked.write_record(&old)?;
             return Err(error);
         }
+        let judge = Judge::new(&new, &mut kernel)?;
         let mut ended = 0;
         for guest in &guests {
             if old.isolation.vm_to_vm != new.isolation.vm_to_vm {
@@ -109,7 +110,7 @@ impl Network {
                     done => done?,
                 }
             }
-            ended += cut(&mut kernel, &new, guest)?;
+            ended += judge.cut(guest, &mut kernel)?;
         }
         Ok(ended)
     }
@@ -154,23 +155,4 @@ fn put(
     kernel.nftables.replace(&rules)?;
     kernel.nftables.verify(&rules, Verified::Rules)?;
     Ok(())
-}
-
-/// Ends the connections that a guest has begun and may not begin any more.
-fn cut(
-    kernel: &mut Kernel,
-    network: &NetworkRecord,
-    guest: &GuestRecord,
-) -> Result<usize, ChangePolicyError> {
-    let closed = [
-        crate::policy::Cidr::new([127, 0, 0, 0].into(), 8),
-        crate::policy::Cidr::new([169, 254, 0, 0].into(), 16),
-    ];
-    let keep = |flow: crate::policy::Flow| {
-        let special = closed.iter().any(|range| range.contains(flow.to));
-        let allowed = guest.egress.as_ref().is_none_or(|policy| policy.allows(flow));
-        let open = network.isolation.metadata && flow.to.octets() == [169, 254, 169, 254];
-        allowed && network.egress.allows(flow) && (!special || open)
-    };
-    Ok(kernel.connections()?.cut(guest.address, Side::From, keep)?)
 }

@@ -2,7 +2,7 @@
 //!
 //! * `options` is what is wanted, `open` makes it so,
 //! * `attach` and `detach` make and remove the interface of a VM,
-//! * `change` changes the policy of what runs, `reload` puts the rules back,
+//! * `change` changes the policy of what runs, `cut` ends what that closes, `reload` puts the rules back,
 //! * `sweep` removes what dead owners left, `take_down` the network itself,
 //! * `report` says what there is.
 //!
@@ -12,6 +12,7 @@
 mod attach;
 mod attach_error;
 mod change;
+mod cut;
 mod detach;
 mod handle;
 mod open;

@@ -17,6 +17,9 @@ use crate::{InterfaceName, Subnet, names};
 
 /// `NF_IP_PRI_RAW`: before connections are tracked.
 const RAW: i32 = -300;
+/// The first that knows connections (`NF_IP_PRI_CONNTRACK` is one before), and before whoever leads a packet to
+/// another destination, who can do so from `NF_IP_PRI_NAT_DST` on only.
+const TRACKED: i32 = -199;
 /// Before what other programs usually do there, so that what is closed is closed whatever they say.
 const EARLY: i32 = -10;
 /// `NF_IP_PRI_NAT_DST` and `NF_IP_PRI_NAT_SRC`.
@@ -167,6 +170,10 @@ impl NetworkRules {
                 ],
             ),
             chain("guard_guests", self.guard_guests()),
+            // A port of the host that another program leads elsewhere, as Docker does with those that it publishes,
+            // never comes to the hook `input`: what is to the host is decided while it still says so.
+            base("led", Hook::Prerouting, TRACKED, vec![Rule::new([inside()], goto("led_guests"))]),
+            chain("led_guests", self.led_guests()),
             base("input", Hook::Input, EARLY, vec![Rule::new([inside()], goto("to_host"))]),
             chain("to_host", self.to_host()),
             base(
@@ -248,17 +255,35 @@ impl NetworkRules {
         rules
     }
 
+    /// What of guests somebody may lead elsewhere. Answers of guests to the host are established, so that this is
+    /// no matter for the guard.
+    fn led_guests(&self) -> Vec<Rule> {
+        let mut rules = vec![Rule::new([Match::Established], Action::Accept)];
+        // Counted when they arrive.
+        rules.extend(self.services().map(|matches| Rule::new(matches, Action::Accept)));
+        rules.push(Rule::drop([Match::ToHost]));
+        rules
+    }
+
     fn to_host(&self) -> Vec<Rule> {
         let mut rules = vec![Rule::new([Match::Established], Action::Accept)];
-        for service in &self.isolation.host_services {
-            let matches = [
-                Match::Protocol(service.protocol.number()),
-                Match::DestinationPorts([service.port].into()),
-            ];
-            rules.push(Rule { matches: matches.into(), counter: true, action: Action::Accept });
-        }
+        let accept = |matches: [Match; 2]| Rule {
+            matches: matches.into(),
+            counter: true,
+            action: Action::Accept,
+        };
+        rules.extend(self.services().map(accept));
         rules.push(Rule::drop([]));
         rules
+    }
+
+    fn services(&self) -> impl Iterator<Item = [Match; 2]> {
+        self.isolation.host_services.iter().map(|service| {
+            [
+                Match::Protocol(service.protocol.number()),
+                Match::DestinationPorts([service.port].into()),
+            ]
+        })
     }
 
     fn guests_outward(&self, towards: Match) -> Vec<Rule> {
