@@ -44,6 +44,7 @@ fn request(dir: &Path, number: usize) -> AttachGuest {
         egress: None,
         published: Vec::new(),
         bounds: None,
+        resolvers: Default::default(),
     }
 }
 

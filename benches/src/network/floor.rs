@@ -26,6 +26,8 @@ impl Floor {
             egress: smartvm_network::policy::EgressPolicy::default(),
             only_out_of: None,
             bounds: Default::default(),
+            tunnel: None,
+            neighbourhood: smartvm_network::policy::Neighbourhood::default(),
         };
         nftables.replace(&rules.render(&[]))?;
         Ok(Self { links, nftables, bridge: index })

@@ -46,6 +46,8 @@ fn measure(kind: &str, egress: &EgressPolicy) -> anyhow::Result<()> {
         egress: egress.clone(),
         only_out_of: None,
         bounds: Default::default(),
+        tunnel: None,
+        neighbourhood: smartvm_network::policy::Neighbourhood::default(),
     };
     let (mut put, mut anew, mut checked, mut peer) =
         (Sample::default(), Sample::default(), Sample::default(), Sample::default());

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use smartvm_network::policy::{
     Action, Cidr, EgressPolicy, EgressRule, GuestBounds, GuestRules, HostService, Isolation,
-    NetworkRules, PublishedPort, RuleProtocol, Transport,
+    Neighbourhood, NetworkRules, PublishedPort, RuleProtocol, Transport,
 };
 use smartvm_network::{InterfaceName, MacAddress, Subnet};
 
@@ -39,9 +39,15 @@ pub const LED: [LedPort; 2] = [
     LedPort { protocol: Transport::Udp, port: 53, to: (BEYOND[3], 443) },
 ];
 
+/// Whom guests may be told to ask for names.
+pub const RESOLVERS: [Ipv4Addr; 4] = [BEYOND[0], HOST[0], METADATA, Ipv4Addr::new(169, 254, 1, 1)];
+/// Neighbours of the host that no rule is about.
+pub const NEAR: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(100, 64, 0, 1), Ipv4Addr::new(172, 16, 0, 1), Ipv4Addr::new(192, 168, 1, 1)];
+
 /// A policy.
 pub fn policy() -> impl Strategy<Value = EgressPolicy> {
-    let default_action = select(&[Action::Allow, Action::Deny][..]);
+    let default_action = select(&[None, Some(Action::Allow), Some(Action::Deny)][..]);
     (default_action, vec(rule(), 0..10))
         .prop_map(|(default_action, rules)| EgressPolicy { default_action, rules })
 }
@@ -66,43 +72,60 @@ fn rule() -> impl Strategy<Value = EgressRule> {
 pub fn isolation() -> impl Strategy<Value = Isolation> {
     let service = (transport(), select(&PORTS[..]))
         .prop_map(|(protocol, port)| HostService { protocol, port });
-    (any::<bool>(), any::<bool>(), vec(service, 0..3)).prop_map(
-        |(vm_to_vm, metadata, host_services)| Isolation { vm_to_vm, metadata, host_services },
+    (any::<bool>(), any::<bool>(), any::<bool>(), vec(service, 0..3)).prop_map(
+        |(vm_to_vm, lan, metadata, host_services)| Isolation {
+            vm_to_vm,
+            lan,
+            metadata,
+            host_services,
+        },
     )
 }
 
 /// A network with one to three guests.
 pub fn scene() -> impl Strategy<Value = Scene> {
     let only = select(&["uplink", "svwg0"][..]).prop_map(link);
-    let network = (isolation(), policy(), option::weighted(0.3, only));
+    let links = (option::weighted(0.3, only.clone()), option::weighted(0.3, only));
+    let network = (isolation(), policy(), links, neighbourhood());
+    let resolvers = btree_set(select(&RESOLVERS[..]), 0..3);
     let few = NonZeroU32::new(9).expect("it is not zero");
     let own = GuestBounds { connections: few, ..GuestBounds::default() };
-    let guest = (option::of(policy()), vec(published(), 0..3), option::weighted(0.3, Just(own)));
+    let bounds = option::weighted(0.3, Just(own));
+    let guest = (option::of(policy()), vec(published(), 0..3), resolvers, bounds);
     let led = subsequence(LED.to_vec(), 0..=LED.len());
     let scene = (network, vec(guest, 1..4), any::<bool>(), any::<bool>(), led);
     scene.prop_map(
-        |((isolation, egress, only_out_of), guests, bridge_calls_ip, forwards_for_us, led)| {
+        |(
+            (isolation, egress, links, neighbourhood),
+            guests,
+            bridge_calls_ip,
+            forwards_for_us,
+            led,
+        )| {
             let (network, subnet) = (InterfaceName::default_bridge(), Subnet::default());
             let mut taken: Vec<PublishedPort> = Vec::new();
-            let guests = guests.into_iter().zip(2..).map(|((egress, ports, bounds), number)| {
-                let mut published = Vec::new();
-                for port in ports {
-                    // As the host does: one of them only.
-                    if !taken.iter().any(|other| other.conflicts(&port)) {
-                        taken.push(port);
-                        published.push(port);
+            let guests =
+                guests.into_iter().zip(2..).map(|((egress, ports, resolvers, bounds), number)| {
+                    let mut published = Vec::new();
+                    for port in ports {
+                        // As the host does: one of them only.
+                        if !taken.iter().any(|other| other.conflicts(&port)) {
+                            taken.push(port);
+                            published.push(port);
+                        }
                     }
-                }
-                GuestRules {
-                    tap: link(&format!("svtap{number}")),
-                    mac: MacAddress::local([0, 0, 0, 0, number]),
-                    address: Ipv4Addr::new(172, 30, 0, number),
-                    egress,
-                    published,
-                    bounds,
-                }
-            });
+                    GuestRules {
+                        tap: link(&format!("svtap{number}")),
+                        mac: MacAddress::local([0, 0, 0, 0, number]),
+                        address: Ipv4Addr::new(172, 30, 0, number),
+                        egress,
+                        published,
+                        bounds,
+                        resolvers,
+                    }
+                });
             let guests = guests.collect();
+            let (only_out_of, tunnel) = links;
             let network = NetworkRules {
                 network,
                 subnet,
@@ -110,11 +133,18 @@ pub fn scene() -> impl Strategy<Value = Scene> {
                 egress,
                 only_out_of,
                 bounds: GuestBounds::default(),
+                tunnel,
+                neighbourhood,
             };
             let (uplink, host_addresses) = (link("uplink"), HOST.into());
             Scene { network, guests, uplink, host_addresses, bridge_calls_ip, forwards_for_us, led }
         },
     )
+}
+
+/// That of a host whose networks are private, or not.
+fn neighbourhood() -> impl Strategy<Value = Neighbourhood> {
+    select(vec![32_u8, 24]).prop_map(|prefix| Neighbourhood::new([Cidr::new(HOST[0], prefix)]))
 }
 
 fn published() -> impl Strategy<Value = PublishedPort> {
@@ -184,10 +214,11 @@ fn content(way: Way, scene: &Scene) -> BoxedStrategy<Content> {
     };
     let anybody = prop_oneof![
         6 => select(&BEYOND[..]),
+        2 => select(&NEAR[..]),
         3 => select(of_guests.clone()),
         3 => select(&HOST[..]),
         3 => select(inside),
-        2 => select(vec![METADATA, Ipv4Addr::new(169, 254, 1, 1), Ipv4Addr::LOCALHOST]),
+        4 => select(vec![METADATA, Ipv4Addr::new(169, 254, 1, 1), Ipv4Addr::LOCALHOST]),
         1 => select(vec![Ipv4Addr::BROADCAST, Ipv4Addr::new(224, 0, 0, 1)]),
         1 => any_address(),
     ];

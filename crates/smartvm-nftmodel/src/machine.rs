@@ -17,7 +17,7 @@ const CONNTRACK: i32 = -200;
 /// At a hook the base chains of a family have a packet in the order of their priorities. A chain that
 /// drops it ends everything; one that accepts it ends itself only, and the next has it. A chain that is
 /// gone to (`goto`) gives a packet back to whom its caller would have, and so does its end; one that is
-/// jumped to, by a map, gives it back to the rule after. The end of a base chain accepts. A chain of the
+/// jumped to, gives it back to the rule after. The end of a base chain accepts. A chain of the
 /// kind `nat` sees the first packet of a connection only.
 #[derive(Debug, Clone, Copy)]
 pub struct Machine<'a> {
@@ -143,6 +143,7 @@ impl<'a> Walk<'a> {
             Action::Drop => Outcome::Drop,
             Action::Return => Outcome::Return,
             Action::Goto(chain) => Outcome::Goto(chain),
+            Action::Jump(chain) => Outcome::Jump(chain),
             Action::Lookup { fields, map } => match self.look_up(map, fields, packet) {
                 None => Outcome::Next,
                 Some(ElementData::Jump(chain)) => Outcome::Jump(chain),

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use smartvm_network::policy::{Flow, FlowProtocol, GuestRules, PublishedPort, Transport};
+use smartvm_network::policy::{Decision, Flow, FlowProtocol, GuestRules, PublishedPort, Transport};
 
 use crate::{Arrival, Attempt, Content, Protocol, Scene, Target, Way};
 
@@ -88,7 +88,10 @@ impl<'a> Oracle<'a> {
         let isolation = &network.isolation;
         let to = packet.destination;
         let metadata = to == Ipv4Addr::new(169, 254, 169, 254) && isolation.metadata;
-        if to.is_loopback() || (to.is_link_local() && !metadata) {
+        // Whom it was told to ask for names, and that only.
+        let dns = matches!(packet.protocol, Protocol::Tcp(_, 53) | Protocol::Udp(_, 53));
+        let to_resolver = dns && own.resolvers.contains(&to);
+        if to.is_loopback() || (to.is_link_local() && !metadata && !to_resolver) {
             return Arrival::Nowhere;
         }
         if self.scene.is_hosts(to) || self.is_everybody(to) {
@@ -97,7 +100,7 @@ impl<'a> Oracle<'a> {
             let open = services.any(|it| Some(it.protocol) == transport && it.port == port);
             return match self.led(established, packet) {
                 // Opened, it is led on as anybody's, and then to beyond the host.
-                Some(led) if open => self.through_host(false, own, led),
+                Some(led) if open => self.through_host(attempt, own, led),
                 _ if established || open => Arrival::Host,
                 _ => Arrival::Nowhere,
             };
@@ -109,8 +112,14 @@ impl<'a> Oracle<'a> {
         }
         let a_way = network.only_out_of.as_ref().is_none_or(|only| *only == self.scene.uplink);
         let flow = Flow { to, protocol: flow_protocol(packet.protocol) };
-        let allowed = network.egress.allows(flow)
-            && own.egress.as_ref().is_none_or(|policy| policy.allows(flow));
+        let own = own.egress.as_ref().map_or(Decision::Allowed, |policy| policy.decide(flow).0);
+        let both = [own, network.egress.decide(flow).0];
+        // The host's neighbourhood, which is another in a tunnel.
+        let near = network.neighbourhood.contains(to)
+            && network.tunnel.as_ref() != Some(&self.scene.uplink);
+        let unsaid = isolation.lan || metadata || to_resolver || !near;
+        let allowed =
+            !both.contains(&Decision::Denied) && (unsaid || both.contains(&Decision::Opened));
         if a_way && (established || allowed) {
             // What is established was hidden, or not, when it began.
             Arrival::Beyond { hidden: !established }

@@ -85,19 +85,20 @@ pub struct SmartVmOptions {
     pub bridge_name: InterfaceName,
     /// The addresses of those VMs and, the first, of the host. Default: `172.30.0.0/24`.
     pub subnet: Subnet,
-    /// Where those VMs may connect to. Default: everywhere that isolation leaves open.
+    /// Where those VMs may connect to. Default: every public address; in the host's neighbourhood only what
+    /// isolation or a firewall opens, and their resolvers.
     pub firewall: Option<FirewallConfig>,
     /// The WireGuard interface that all those VMs send out of their subnet goes through. Default: none.
     /// Its keys are never written out again.
     pub wireguard: Option<WireGuardOptions>,
-    /// What is opened to those VMs: each other, services of the host, the cloud's metadata. Default:
-    /// nothing.
+    /// What is opened to those VMs: each other, the host's neighbourhood (`lan`), services of the host, the cloud's
+    /// metadata. Default: nothing.
     pub isolation: Isolation,
     /// What each of those VMs may take of the host's tables: connections that it has open, and begins in a second.
     /// Default: 4,096 and 100. One of a network device's own can only be tighter.
     pub guest_bounds: GuestBounds,
-    /// Whom those VMs ask for names; two at most are told. Default: the host's resolvers, but for one
-    /// on its loopback.
+    /// Whom those VMs ask for names; two at most are told, and those they may ask also where the host's
+    /// neighbourhood is closed. Default: the host's resolvers, but for one on its loopback.
     pub dns: Option<Vec<Ipv4Addr>>,
     /// Where it is written down what exists of networks, for the whole host. Default:
     /// `/run/smartvm/net`.

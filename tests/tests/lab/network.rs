@@ -25,8 +25,9 @@ fn internet() -> NetNamespace {
     let internet = NetNamespace::new();
     host("ip link add svuplink type veth peer name svnet0");
     internet.adopt("svnet0");
-    host(&format!("ip addr add {HOST}/24 dev svuplink"));
+    host(&format!("ip addr add {HOST}/32 dev svuplink"));
     host("ip link set svuplink up");
+    host(&format!("ip route add {INTERNET}/32 dev svuplink src {HOST}"));
     internet.ip(&format!("addr add {INTERNET}/24 dev svnet0"));
     internet.ip("link set svnet0 up");
     internet

@@ -171,7 +171,8 @@ fn only_the_named_link_is_left_by() {
     assert!(guest.no_tcp(INTERNET, 80) && guest.no_udp(INTERNET, 80) && guest.no_ping("192.0.2.2"));
     world.host.connect("svwg0", &world.internet, "peer0");
     world.internet.ip("addr add 198.51.100.1/24 dev peer0");
-    world.host.ip("addr add 198.51.100.2/24 dev svwg0");
+    world.host.ip("addr add 198.51.100.2/32 dev svwg0");
+    world.host.ip("route add 198.51.100.1/32 dev svwg0 src 198.51.100.2");
     // Answers come in by a link that the network did not know of until somebody looks.
     world.host.run(|| assert!(Network::reload(&world.options.state_dir, network.name()).unwrap()));
     assert!(guest.tcp("198.51.100.1".parse().unwrap(), 80));

@@ -168,6 +168,7 @@ fn lives_until_it_is_killed() {
         egress: None,
         published: Vec::new(),
         bounds: None,
+        resolvers: Default::default(),
     };
     let options = NetworkOptions { state_dir, on_step, ..NetworkOptions::default() };
     live(&options, &full(request)).unwrap();

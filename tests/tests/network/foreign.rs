@@ -1,7 +1,7 @@
 //! Firewalls of other programs beside ours: ours are neither broken by them nor break them.
 
 use smartvm_network::nft::{ForeignBlock, ForeignProgram, GuestTraffic};
-use smartvm_network::policy::{EgressPolicy, HostService, Isolation, Transport};
+use smartvm_network::policy::{EgressPolicy, FirewallConfig, HostService, Isolation, Transport};
 use smartvm_network::{Network, NetworkReport};
 use smartvm_testkit::NetNamespace;
 
@@ -194,8 +194,12 @@ fn a_port_that_docker_publishes_is_closed_to_guests_as_the_hosts_others() {
     assert!(guest.no_tcp([172, 17, 0, 1].into(), 8081));
     assert!(guest.no_udp(HOST, 8081));
     assert!(guest.tcp(INTERNET, 80));
-    // Opened, as any port of the host.
-    let set = |isolation| world.host.run(|| network.set_policy(isolation, EgressPolicy::default()));
+    // Opened, as any port of the host; and then what it leads to, as anything beyond the host.
+    let container = r#"{"egress":{"rules":[{"action":"allow","to":"172.17.0.2"}]}}"#;
+    let container = FirewallConfig::from_json(container).unwrap();
+    let set = |isolation| world.host.run(|| network.set_policy(isolation, container.clone()));
+    world.host.run(|| network.set_policy(host_port(8081), EgressPolicy::default())).unwrap();
+    assert_closed([&guest, &second], 8081);
     set(host_port(8081)).unwrap();
     assert!(guest.tcp(HOST, 8081) && guest.no_tcp(HOST, 8082));
     assert!(second.no_tcp(HOST, 8081));

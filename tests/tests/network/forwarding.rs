@@ -21,7 +21,9 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let (world, other) = (World::new(), NetNamespace::new());
+        let (mut world, other) = (World::new(), NetNamespace::new());
+        // The other network is one of the host's.
+        world.options.isolation.lan = true;
         world.host.connect("other0", &other, "net1");
         world.host.ip("addr add 198.51.100.1/24 dev other0");
         other.ip(&format!("addr add {OTHER}/24 dev net1"));
@@ -104,6 +106,7 @@ fn a_link_that_two_networks_need_is_as_it_was_after_the_second() {
     assert_eq!(stage.setting("conf.renamed0.forwarding"), "0");
     stage.world.host.ip("link set renamed0 name uplink");
     stage.world.host.ip("link set uplink up");
+    stage.world.host.ip(&format!("route add {INTERNET}/32 dev uplink src {HOST}"));
     stage.world.host.ip(&format!("route add default via {INTERNET}"));
     stage.world.host.ip(&format!("route add 169.254.169.254/32 via {INTERNET}"));
     assert_eq!(host_of(&stage.world), before);

@@ -14,7 +14,7 @@ fn a_guest_reaches_what_lies_beyond_the_host_and_nothing_else() {
     let _servers = [Server::new(&world.internet, 80), Server::new(&world.host, 80)];
     let guest = world.attach(&network, &world.request("web"));
     assert!(guest.tcp(INTERNET, 80) && guest.udp(INTERNET, 80) && guest.ping("192.0.2.2"));
-    assert!(guest.tcp(INTERNET_PRIVATE, 80));
+    assert!(guest.no_tcp(INTERNET_PRIVATE, 80));
     // The host, by each of its addresses.
     for address in [guest.attachment.gateway, HOST, HOST_OTHER] {
         assert!(guest.no_tcp(address, 80), "{address}");
@@ -73,6 +73,7 @@ fn what_is_opened_is_open_and_the_rest_stays_closed() {
     let mut world = World::new();
     world.options.isolation = Isolation {
         vm_to_vm: true,
+        lan: true,
         metadata: true,
         host_services: vec![HostService { protocol: Transport::Tcp, port: 80 }],
     };
@@ -103,8 +104,12 @@ fn what_is_opened_is_open_and_the_rest_stays_closed() {
 fn what_a_policy_closes_is_cut_also_to_the_host_and_to_other_guests() {
     let mut world = World::new();
     let service = |port| HostService { protocol: Transport::Tcp, port };
-    let open =
-        Isolation { vm_to_vm: true, metadata: true, host_services: vec![service(80), service(81)] };
+    let open = Isolation {
+        vm_to_vm: true,
+        lan: false,
+        metadata: true,
+        host_services: vec![service(80), service(81)],
+    };
     world.options.isolation = open.clone();
     let network = world.open();
     let (one, two) = (

@@ -4,7 +4,7 @@
 mod sockets;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use proptest::test_runner::{Config, TestRunner};
 use smartvm_network::Network;
 use smartvm_network::nft::{Nftables, Verified};
 use smartvm_network::policy::{
-    Action, Cidr, EgressPolicy, EgressRule, GuestRules, NetworkRules, RuleProtocol,
+    Action, Cidr, EgressPolicy, EgressRule, GuestRules, Neighbourhood, NetworkRules, RuleProtocol,
 };
 use smartvm_nftmodel::{
     Arrival, Attempt, Content, Host, LedPort, Oracle, Protocol, Scene, Way, chance,
@@ -27,6 +27,7 @@ use super::world::{Guest, HOST, HOST_OTHER, INTERNET, World};
 const ROUNDS: u32 = 120;
 /// To it guests may always send, so that it is seen when all that was sent before has arrived.
 const LAST: u16 = 9;
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 30, 0, 1);
 const CALLS_IP: &str = "net.bridge.bridge-nf-call-iptables";
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -68,6 +69,7 @@ impl Stage {
         let attach = |vm: &str, published: &[&str]| {
             let mut request = world.request(vm);
             request.published = published.iter().map(|it| it.parse().unwrap()).collect();
+            request.resolvers = resolvers();
             (world.attach(&network, &request), request.published)
         };
         let attached = [
@@ -81,6 +83,7 @@ impl Stage {
             egress: None,
             published: published.clone(),
             bounds: None,
+            resolvers: resolvers(),
         });
         let scene = Scene {
             network: NetworkRules {
@@ -90,6 +93,8 @@ impl Stage {
                 egress: Default::default(),
                 only_out_of: None,
                 bounds: world.options.bounds,
+                tunnel: None,
+                neighbourhood: Neighbourhood::new([HOST, HOST_OTHER].map(|it| Cidr::new(it, 32))),
             },
             guests: rules.collect(),
             uplink: "uplink".parse().unwrap(),
@@ -276,6 +281,11 @@ impl Stage {
     }
 }
 
+/// Whom the guests were told to ask for names.
+fn resolvers() -> BTreeSet<Ipv4Addr> {
+    [chance::BEYOND[0], Ipv4Addr::new(169, 254, 1, 1)].into()
+}
+
 /// What another program does with ports of the host, before our rules do what they do there.
 fn lead_elsewhere(world: &World) {
     let mut rules = String::new();
@@ -311,7 +321,9 @@ fn is_possible(attempt: &Attempt) -> bool {
         Way::Guest { to, .. } => match to {
             smartvm_nftmodel::Target::Host => true,
             // A frame to another guest with the host's address in it: where it is led to is a matter of bridges.
-            smartvm_nftmodel::Target::Guest(_) => !chance::HOST.contains(&destination),
+            smartvm_nftmodel::Target::Guest(_) => {
+                !chance::HOST.contains(&destination) && destination != GATEWAY
+            }
             smartvm_nftmodel::Target::Lan => false,
         },
         Way::Host => !lan.contains(&destination),

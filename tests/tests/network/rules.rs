@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use smartvm_network::nft::{Change, Family, Nftables, NotInForce, Verified};
 use smartvm_network::policy::{
-    EgressPolicy, FirewallConfig, GuestBounds, GuestRules, HostService, Isolation, NetworkRules,
-    Transport,
+    EgressPolicy, FirewallConfig, GuestBounds, GuestRules, HostService, Isolation, Neighbourhood,
+    NetworkRules, Transport,
 };
 use smartvm_network::{InterfaceName, MacAddress, Subnet};
 use smartvm_testkit::NetNamespace;
@@ -16,12 +16,15 @@ fn network() -> NetworkRules {
         subnet: Subnet::default(),
         isolation: Isolation {
             vm_to_vm: true,
+            lan: false,
             metadata: true,
             host_services: vec![HostService { protocol: Transport::Tcp, port: 22 }],
         },
         egress: policy(),
         only_out_of: Some("svwg0".parse().unwrap()),
         bounds: Default::default(),
+        tunnel: Some("svwg0".parse().unwrap()),
+        neighbourhood: Neighbourhood::new(["198.51.100.0/24".parse().unwrap()]),
     }
 }
 
@@ -50,6 +53,7 @@ fn guest(number: u8) -> GuestRules {
             .map(|it| it.parse().unwrap())
             .into(),
         bounds: Some(bounds()),
+        resolvers: [Ipv4Addr::new(10, 0, 0, 53)].into(),
     }
 }
 
@@ -80,7 +84,8 @@ fn rules_are_in_the_kernel_as_they_were_made() {
             .replace("meta l4proto udp th", "udp")
             .replace("ip protocol", "meta l4proto");
         // What it writes in other words: names of priorities, what it leaves out as implied.
-        let other = ["elements", "priority", "arp ", "nfproto ipv4", "iifname .", "th sport"];
+        let other =
+            ["elements", "priority", "arp ", "nfproto ipv4", "iifname .", "th sport", "ip saddr ."];
         if other.iter().all(|it| !line.contains(it)) {
             assert!(listed.contains(&shown), "{shown}\n{listed}");
         }

@@ -7,7 +7,9 @@ use smartvm_network::Network;
 use smartvm_network::policy::{HostService, Isolation, Transport};
 use smartvm_testkit::NetNamespace;
 
-use super::world::{Guest, HOST, INTERNET, METADATA, Server, World, no_tcp_from, tcp_from};
+use super::world::{
+    Guest, HOST, INTERNET, INTERNET_PRIVATE, METADATA, Server, World, no_tcp_from, tcp_from,
+};
 
 const DOCUMENT: &str = include_str!("../../../docs/SECURITY.md");
 const LINK_LOCAL: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
@@ -17,11 +19,15 @@ const CLOSED_PORT: u16 = 81;
 const PUBLISHED: u16 = 8080;
 /// The host's port that another program leads elsewhere.
 const LED: u16 = 8081;
+const SHARED: Ipv4Addr = Ipv4Addr::new(100, 64, 0, 1);
+/// Whom guests were told to ask for names.
+const RESOLVER: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 53);
+const NAMES: u16 = 53;
 
-/// A row: from, to, by default, opened by.
 /// A machine in another network that the host is in.
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 
+/// A row: from, to, by default, opened by.
 type Row = (String, String, String, String);
 
 fn rows() -> Vec<Row> {
@@ -77,6 +83,9 @@ impl Stage {
         elsewhere.ip(&format!("addr add {ELSEWHERE}/24 dev net1"));
         elsewhere.ip("route add default via 198.51.100.1");
         world.internet.ip(&format!("route add 198.51.100.0/24 via {HOST}"));
+        for address in [RESOLVER, SHARED] {
+            world.internet.ip(&format!("addr add {address}/32 dev lo"));
+        }
         world.host.command("nft add table ip other");
         world
             .host
@@ -87,6 +96,7 @@ impl Stage {
         let network = world.open();
         let attach = |vm: &str| {
             let mut request = world.request(vm);
+            request.resolvers = [RESOLVER].into();
             if published && vm == "two" {
                 request.published = vec![format!("{PUBLISHED}:{PORT}").parse().unwrap()];
             }
@@ -104,6 +114,7 @@ impl Stage {
         }
         let servers = vec![
             Server::new(&world.internet, PORT),
+            Server::at(&world.internet, RESOLVER, NAMES),
             Server::new(&world.host, PORT),
             Server::new(&world.host, CLOSED_PORT),
             Server::new(&two.inside.namespace, PORT),
@@ -145,7 +156,22 @@ type Probe = fn(&Stage) -> bool;
 /// What each row of the table means in packets.
 fn probes() -> BTreeMap<(&'static str, &'static str), Probe> {
     let mut probes: BTreeMap<_, fn(&Stage) -> bool> = BTreeMap::new();
-    probes.insert(("guest", "beyond the host, IPv4"), |it| it.guest_tcp(INTERNET, PORT));
+    probes.insert(("guest", "beyond the host, public IPv4"), |it| it.guest_tcp(INTERNET, PORT));
+    probes.insert(("guest", "beyond the host, a private address"), |it| {
+        it.guest_tcp(INTERNET_PRIVATE, PORT)
+    });
+    probes.insert(("guest", "beyond the host, a shared address (100.64.0.0/10)"), |it| {
+        it.guest_tcp(SHARED, PORT)
+    });
+    probes.insert(("guest", "beyond the host, on a network of the host"), |it| {
+        it.guest_tcp(ELSEWHERE, PORT)
+    });
+    probes.insert(("guest", "a resolver that it was told, DNS"), |it| {
+        it.guest_tcp(RESOLVER, NAMES) && it.one.udp(RESOLVER, NAMES)
+    });
+    probes.insert(("guest", "a resolver that it was told, another port"), |it| {
+        it.guest_tcp(RESOLVER, PORT)
+    });
     probes.insert(("guest", "beyond the host, IPv6"), |it| it.guest_ping("2001:db8::2"));
     probes.insert(("guest", "the host, gateway address"), |it| {
         it.guest_tcp(it.one.attachment.gateway, PORT)
@@ -249,13 +275,14 @@ fn by_default_the_table_of_the_document_holds() {
 fn with_everything_opened_only_what_the_document_names_is_open() {
     let isolation = Isolation {
         vm_to_vm: true,
+        lan: true,
         metadata: true,
         host_services: [PORT, LED]
             .map(|port| HostService { protocol: Transport::Tcp, port })
             .into(),
     };
     check(Stage::new(isolation, true), |(_, _, default, opened)| match opened.as_str() {
-        "`vms`" | "`metadata`" | "`host:PORT`" | "`publish`" => true,
+        "`vms`" | "`lan`" | "`metadata`" | "`host:PORT`" | "`publish`" => true,
         "nothing" => false,
         "" => default == "open",
         other => panic!("nothing is opened by {other}"),

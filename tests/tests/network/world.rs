@@ -41,8 +41,10 @@ impl World {
     pub(crate) fn new() -> Self {
         let (host, internet) = (NetNamespace::new(), NetNamespace::new());
         host.connect("uplink", &internet, "net0");
-        host.ip(&format!("addr add {HOST}/24 dev uplink"));
-        host.ip(&format!("addr add {HOST_OTHER}/24 dev uplink"));
+        // As many a cloud has it: what is beyond is on no network of the host's.
+        host.ip(&format!("addr add {HOST}/32 dev uplink"));
+        host.ip(&format!("addr add {HOST_OTHER}/32 dev uplink"));
+        host.ip(&format!("route add {INTERNET}/32 dev uplink src {HOST}"));
         host.ip("addr add 2001:db8::1/64 dev uplink nodad");
         host.ip(&format!("route add default via {INTERNET}"));
         host.ip(&format!("route add {METADATA}/32 via {INTERNET}"));
@@ -52,8 +54,12 @@ impl World {
             internet.ip(&format!("addr add {address}/32 dev lo"));
         }
         let dir = tempfile::tempdir().unwrap();
-        let options =
-            NetworkOptions { state_dir: dir.path().join("state"), ..NetworkOptions::default() };
+        // Tests look at what holds without anybody who mends it.
+        let options = NetworkOptions {
+            state_dir: dir.path().join("state"),
+            watch: false,
+            ..NetworkOptions::default()
+        };
         Self { host, internet, dir, options }
     }
 
@@ -87,6 +93,7 @@ impl World {
             egress: None,
             published: Vec::new(),
             bounds: None,
+            resolvers: Default::default(),
         }
     }
 
@@ -196,12 +203,14 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(namespace: &NetNamespace, port: u16) -> Self {
+        Self::at(namespace, Ipv4Addr::UNSPECIFIED, port)
+    }
+
+    /// The same at one address, which answers over UDP come from then.
+    pub(crate) fn at(namespace: &NetNamespace, address: Ipv4Addr, port: u16) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (tcp, udp) = namespace.run(|| {
-            (
-                TcpListener::bind(("0.0.0.0", port)).unwrap(),
-                UdpSocket::bind(("0.0.0.0", port)).unwrap(),
-            )
+            (TcpListener::bind((address, port)).unwrap(), UdpSocket::bind((address, port)).unwrap())
         });
         tcp.set_nonblocking(true).unwrap();
         udp.set_read_timeout(Some(Duration::from_millis(20))).unwrap();

@@ -18,9 +18,9 @@ pub(crate) struct NetworkFlags {
     /// The addresses of guests and, the first, of the host [default: 172.30.0.0/24]
     #[arg(long, value_name = "CIDR")]
     pub(crate) subnet: Option<Subnet>,
-    /// Open what is closed by default: `vms` (each other), `metadata` (169.254.169.254), or a port of
-    /// the host; may be repeated
-    #[arg(long, value_name = "vms|metadata|host:PORT[/udp]")]
+    /// Open what is closed by default: `vms` (each other), `lan` (private addresses and the host's own
+    /// networks), `metadata` (169.254.169.254), or a port of the host; may be repeated
+    #[arg(long, value_name = "vms|lan|metadata|host:PORT[/udp]")]
     open: Vec<Opening>,
     /// How many connections a guest may have open that it began [default: 4096]
     #[arg(long, value_name = "NUMBER")]
@@ -36,6 +36,7 @@ pub(crate) struct NetworkFlags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Opening {
     Vms,
+    Lan,
     Metadata,
     Host(HostService),
 }
@@ -44,9 +45,10 @@ impl FromStr for Opening {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "the forms are `vms`, `metadata`, `host:53` and `host:53/udp`";
+        const FORM: &str = "the forms are `vms`, `lan`, `metadata`, `host:53` and `host:53/udp`";
         let service = match text {
             "vms" => return Ok(Self::Vms),
+            "lan" => return Ok(Self::Lan),
             "metadata" => return Ok(Self::Metadata),
             text => text.strip_prefix("host:").ok_or(FORM)?,
         };
@@ -77,6 +79,7 @@ impl NetworkFlags {
         for opening in &self.open {
             match opening {
                 Opening::Vms => isolation.vm_to_vm = true,
+                Opening::Lan => isolation.lan = true,
                 Opening::Metadata => isolation.metadata = true,
                 Opening::Host(service) => isolation.host_services.push(*service),
             }
@@ -93,6 +96,7 @@ mod tests {
     fn openings_are_understood_and_anything_else_is_refused() {
         let host = |protocol, port| Opening::Host(HostService { protocol, port });
         assert_eq!("vms".parse(), Ok(Opening::Vms));
+        assert_eq!("lan".parse(), Ok(Opening::Lan));
         assert_eq!("metadata".parse(), Ok(Opening::Metadata));
         assert_eq!("host:53".parse(), Ok(host(Transport::Tcp, 53)));
         assert_eq!("host:53/tcp".parse(), Ok(host(Transport::Tcp, 53)));

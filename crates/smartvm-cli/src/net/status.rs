@@ -53,6 +53,9 @@ fn describe(report: &NetworkReport) -> String {
     if isolation.vm_to_vm {
         open.push("VMs to each other".to_owned());
     }
+    if isolation.lan {
+        open.push("private addresses and the host's networks".to_owned());
+    }
     if isolation.metadata {
         open.push("metadata".to_owned());
     }

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::links::Links;
 use crate::netlink::{NetlinkError, Request};
+use crate::policy::Cidr;
 
 const RTM_NEWADDR: u16 = 20;
 const RTM_GETADDR: u16 = 22;
@@ -53,6 +54,25 @@ impl Links {
             .filter(|(of, ..)| *of == index)
             .map(|(_, address, prefix)| (address, prefix))
             .collect())
+    }
+
+    /// The networks that the host has an address in, but for that of loopback.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    pub fn networks(&mut self) -> Result<Vec<Cidr>, NetlinkError> {
+        let request = Request::new(RTM_GETADDR, 0, &header(0, 0));
+        let answers = self.socket.dump("list", "addresses", &request)?;
+        let read = |message: &crate::netlink::Message| {
+            let attributes = message.attributes(HEADER);
+            // That of the other end, where there is one: the prefix is its.
+            let address = attributes.find(IFA_ADDRESS).or_else(|| attributes.find(IFA_LOCAL))?;
+            let address = Ipv4Addr::from(<[u8; 4]>::try_from(address).ok()?);
+            // Of no bits is everything, of which nobody says so by an address.
+            let prefix = *message.header(HEADER).get(1).filter(|it| (1..=32).contains(*it))?;
+            (!address.is_loopback()).then(|| Cidr::new(address, prefix))
+        };
+        Ok(answers.iter().filter_map(read).collect())
     }
 
     /// All addresses of the host, each with the number of its link and its prefix.

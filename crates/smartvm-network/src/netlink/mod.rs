@@ -6,11 +6,13 @@
 //! less than a hand-over to another task.
 
 mod attribute;
+mod event_socket;
 mod message;
 mod netlink_error;
 mod socket;
 
 pub use attribute::{AttributeWriter, Attributes};
+pub use event_socket::{Changes, EventSocket, Told};
 pub use message::{Message, Request};
 pub use netlink_error::NetlinkError;
 pub use socket::{NetlinkSocket, Protocol};

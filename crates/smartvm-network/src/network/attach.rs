@@ -1,5 +1,6 @@
 //! Making the interface of a VM.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -43,6 +44,8 @@ pub struct AttachGuest {
     pub published: Vec<PublishedPort>,
     /// What it may take of the host's tables, of what its network says; by default all of that.
     pub bounds: Option<GuestBounds>,
+    /// Whom it is told to ask for names, which it then may wherever they are beyond the host; by default nobody.
+    pub resolvers: BTreeSet<Ipv4Addr>,
 }
 
 /// The interface of a VM, as it was made.
@@ -116,6 +119,7 @@ impl Network {
             // Written down once it has them: until then they may be another's.
             published: Vec::new(),
             bounds: guest.bounds.map(|own| own.and(network.bounds)),
+            resolvers: guest.resolvers.clone(),
             owner: guest.owner.clone(),
             owner_process: guest.owner_process.clone(),
         };
@@ -230,7 +234,8 @@ impl Network {
         }
         if let Err(error) = done {
             tracing::warn!(%error, network = %self.bridge, "putting the rules back");
-            let all = super::reload::ruleset(network, locked)?;
+            let guests = locked.state().guests()?;
+            let all = super::reload::ruleset(network, &guests, &mut kernel.links)?;
             kernel.nftables.replace(&all)?;
             kernel.nftables.verify(&all, Verified::Everything)?;
             super::open::need_forwarding(network, &self.host, kernel, &self.on_step)?;

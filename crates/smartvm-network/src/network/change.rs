@@ -151,7 +151,8 @@ fn put(
     locked: &Locked<'_>,
     kernel: &mut Kernel,
 ) -> Result<(), ChangePolicyError> {
-    let rules = super::reload::ruleset(network, locked)?;
+    let guests = locked.state().guests()?;
+    let rules = super::reload::ruleset(network, &guests, &mut kernel.links)?;
     kernel.nftables.replace(&rules)?;
     kernel.nftables.verify(&rules, Verified::Rules)?;
     Ok(())

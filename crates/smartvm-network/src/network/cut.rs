@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use super::handle::Kernel;
 use crate::conntrack::{Connection, Side};
 use crate::netlink::NetlinkError;
-use crate::policy::{Cidr, Flow, FlowProtocol, HostService, Transport};
+use crate::policy::{Cidr, Decision, Flow, FlowProtocol, HostService, Neighbourhood, Transport};
 use crate::state::{GuestRecord, NetworkRecord};
 
 const LOOPBACK: Cidr = Cidr::new(Ipv4Addr::new(127, 0, 0, 0), 8);
@@ -19,6 +19,7 @@ pub(super) struct Judge<'a> {
     network: &'a NetworkRecord,
     /// The addresses that are the host's own now.
     host: BTreeSet<Ipv4Addr>,
+    neighbourhood: Neighbourhood,
 }
 
 impl<'a> Judge<'a> {
@@ -26,8 +27,9 @@ impl<'a> Judge<'a> {
         network: &'a NetworkRecord,
         kernel: &mut Kernel,
     ) -> Result<Self, NetlinkError> {
-        let addresses = kernel.links.all_addresses()?.into_iter();
-        Ok(Self { network, host: addresses.map(|(_, address, _)| address).collect() })
+        let host = kernel.links.all_addresses()?.into_iter().map(|(_, address, _)| address);
+        let neighbourhood = Neighbourhood::new(kernel.links.networks()?);
+        Ok(Self { network, host: host.collect(), neighbourhood })
     }
 
     /// Ends the connections that a guest has begun and may not begin any more: to the host, to other guests and
@@ -53,16 +55,21 @@ impl<'a> Judge<'a> {
         if self.network.subnet.contains(reached.to) || is_everybody(reached.to) {
             return isolation.vm_to_vm;
         }
-        if LOOPBACK.contains(reached.to) || LINK_LOCAL.contains(reached.to) {
-            let open = isolation.metadata && reached.to == METADATA;
-            return open && self.policies_allow(guest, reached);
+        let metadata = isolation.metadata && reached.to == METADATA;
+        let is_resolver = is_dns(reached) && guest.resolvers.contains(&reached.to);
+        if LOOPBACK.contains(reached.to)
+            || (LINK_LOCAL.contains(reached.to) && !metadata && !is_resolver)
+        {
+            return false;
         }
-        self.policies_allow(guest, reached)
-    }
-
-    fn policies_allow(&self, guest: &GuestRecord, flow: Flow) -> bool {
-        guest.egress.as_ref().is_none_or(|policy| policy.allows(flow))
-            && self.network.egress.allows(flow)
+        let own = guest.egress.as_ref().map(|policy| policy.decide(reached).0);
+        let both = [own.unwrap_or(Decision::Allowed), self.network.egress.decide(reached).0];
+        if both.contains(&Decision::Denied) {
+            return false;
+        }
+        // By which link it leaves is not known here, and what goes into a tunnel may be near the host by its address.
+        let unsaid = isolation.lan || metadata || is_resolver || self.network.wireguard.is_some();
+        unsaid || both.contains(&Decision::Opened) || !self.neighbourhood.contains(reached.to)
     }
 
     fn is_hosts(&self, address: Ipv4Addr) -> bool {
@@ -77,6 +84,10 @@ impl<'a> Judge<'a> {
         };
         self.network.isolation.host_services.contains(&HostService { protocol, port })
     }
+}
+
+const fn is_dns(flow: Flow) -> bool {
+    matches!(flow.protocol, FlowProtocol::Tcp(53) | FlowProtocol::Udp(53))
 }
 
 const fn is_everybody(address: Ipv4Addr) -> bool {
@@ -99,7 +110,10 @@ mod tests {
             address: [172, 30, 0, 2].into(),
             egress: None,
             published: Vec::new(),
+            bounds: None,
+            resolvers: [[10, 0, 0, 53].into(), [169, 254, 169, 253].into()].into(),
             owner: "/owner".into(),
+            owner_process: None,
         }
     }
 
@@ -111,11 +125,13 @@ mod tests {
             let options = NetworkOptions { isolation: isolation.clone(), ..Default::default() };
             let network = options.record(true);
             let host = [[192, 0, 2, 1].into(), [172, 30, 0, 1].into()].into();
-            Judge { network: &network, host }.allows(&guest(), connection)
+            let neighbourhood = Neighbourhood::default();
+            Judge { network: &network, host, neighbourhood }.allows(&guest(), connection)
         };
         let closed = Isolation::default();
         let open = Isolation {
             vm_to_vm: true,
+            lan: true,
             metadata: true,
             host_services: vec![HostService { protocol: Transport::Tcp, port: 80 }],
         };
@@ -129,6 +145,11 @@ mod tests {
             ([169, 254, 1, 1], 80, false, false),
             ([127, 0, 0, 1], 80, false, false),
             ([198, 51, 100, 1], 81, true, true),
+            ([10, 0, 0, 1], 53, false, true),
+            ([10, 0, 0, 53], 53, true, true),
+            ([10, 0, 0, 53], 80, false, true),
+            ([169, 254, 169, 253], 53, true, true),
+            ([169, 254, 169, 253], 80, false, false),
         ] {
             assert_eq!(allows(&closed, plain(to, port)), by_default, "{to:?}:{port}");
             assert_eq!(allows(&open, plain(to, port)), when_open, "{to:?}:{port}");

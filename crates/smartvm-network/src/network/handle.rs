@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::open_error::OpenNetworkError;
 use super::options::NetworkOptions;
 use super::step::StepHook;
+use super::watch::Watch;
 use crate::conntrack::Connections;
 use crate::link::Links;
 use crate::netlink::NetlinkError;
@@ -25,6 +26,8 @@ use crate::{InterfaceName, Subnet};
 /// uses it any more; so does the next sweep.
 #[derive(Debug)]
 pub struct Network {
+    /// Held, not read. It is the first to go: it uses the network as well.
+    pub(super) watch: Option<Watch>,
     pub(super) bridge: InterfaceName,
     /// The kernel's number for it when the network was opened.
     pub(super) bridge_index: u32,
@@ -77,7 +80,7 @@ impl Network {
         super::open::open(options)
     }
 
-    /// Uses a network that exists, as it is; none when there is none of that name.
+    /// Uses a network that exists, as it is, and does not watch it; none when there is none of that name.
     ///
     /// # Errors
     /// As [`open`](Self::open).

@@ -3,6 +3,7 @@
 //! * `options` is what is wanted, `open` makes it so,
 //! * `attach` and `detach` make and remove the interface of a VM,
 //! * `change` changes the policy of what runs, `cut` ends what that closes, `reload` puts the rules back,
+//! * `watch` notices what others do to the rules, and mends it,
 //! * `sweep` removes what dead owners left, `take_down` the network itself,
 //! * `report` says what there is.
 //!
@@ -24,6 +25,7 @@ mod report;
 mod step;
 mod sweep;
 mod take_down;
+mod watch;
 
 pub use attach::{AttachGuest, Attachment};
 pub use attach_error::{AttachError, MacHolder};

@@ -8,6 +8,7 @@ use super::options::NetworkOptions;
 use super::report;
 use super::step::StepHook;
 use super::take_down;
+use super::watch::Watch;
 use crate::link::{FoundLink, FoundRoute, LinkKind, Links};
 use crate::netlink::NetlinkError;
 use crate::nft::Verified;
@@ -19,12 +20,19 @@ pub(super) fn open(options: &NetworkOptions) -> Result<Network, OpenNetworkError
     let host = HostState::open(&options.state_dir)?;
     let state = NetworkState::new(&host, &options.bridge);
     let mut kernel = Kernel::open()?;
-    let in_use = {
+    let (in_use, watch) = {
         let locked = state.lock()?;
-        match make(options, &host, &locked, &mut kernel) {
-            Ok(()) => {
+        let made = make(options, &host, &locked, &mut kernel).and_then(|()| {
+            let in_use = locked.enter()?;
+            // Last of all: it ends only when the lock is free.
+            let watch =
+                options.watch.then(|| Watch::start(&options.bridge, &host, &state)).transpose()?;
+            Ok((in_use, watch))
+        });
+        match made {
+            Ok(used) => {
                 warn_of_others(options, &locked);
-                locked.enter()?
+                used
             }
             Err(error) => {
                 let made_by_others = locked.state().record()?.is_some_and(|_| {
@@ -41,6 +49,7 @@ pub(super) fn open(options: &NetworkOptions) -> Result<Network, OpenNetworkError
     let bridge = kernel.links.find(&options.bridge)?;
     let gone = || OpenNetworkError::NotABridge { bridge: options.bridge.clone() };
     Ok(Network {
+        watch,
         bridge_index: bridge.ok_or_else(gone)?.index,
         bridge: options.bridge.clone(),
         subnet: options.subnet,
@@ -116,8 +125,7 @@ fn make(
         step("write the record")?;
         locked.write_record(&record)?;
     }
-    let rules: Vec<_> = guests.iter().map(crate::GuestRecord::rules).collect();
-    let rules = record.rules().render(&rules);
+    let rules = super::reload::ruleset(&record, &guests, &mut kernel.links)?;
     let in_force = before.is_some() && kernel.nftables.verify(&rules, Verified::Everything).is_ok();
     if !in_force {
         step("put rules in force")?;

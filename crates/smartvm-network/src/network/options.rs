@@ -8,7 +8,7 @@ use crate::state::NetworkRecord;
 use crate::wireguard::WireGuardWay;
 use crate::{InterfaceName, Subnet};
 
-/// What a network is to be. The default is closed, but for connections to beyond the host.
+/// What a network is to be. The default is closed, but for connections to public addresses beyond the host.
 #[derive(Debug, Clone)]
 pub struct NetworkOptions {
     /// The bridge, by default `svbr0`. One that exists is used as it is.
@@ -17,7 +17,7 @@ pub struct NetworkOptions {
     pub subnet: Subnet,
     /// What is opened; by default nothing.
     pub isolation: Isolation,
-    /// Where guests may connect to; by default everywhere that isolation leaves open.
+    /// Where guests may connect to; by default to every public address that isolation leaves open.
     pub egress: EgressPolicy,
     /// The only link by which guests' packets may leave the host; by default any.
     pub only_out_of: Option<InterfaceName>,
@@ -30,6 +30,9 @@ pub struct NetworkOptions {
     pub bounds: GuestBounds,
     /// Where it is written down what exists; by default `/run/smartvm/net`, for the whole host.
     pub state_dir: PathBuf,
+    /// Whether this process puts the rules back when another program removes them, and has them follow the host's
+    /// networks, for as long as it uses the network; by default it does, by a thread that waits.
+    pub watch: bool,
     /// Is told of each step; by default nobody.
     pub on_step: StepHook,
 }
@@ -51,6 +54,8 @@ impl NetworkOptions {
             mtu: record.mtu,
             bounds: record.bounds,
             state_dir: state_dir.to_owned(),
+            // It is used for a moment.
+            watch: false,
             on_step: StepHook::default(),
         }
     }
@@ -86,6 +91,7 @@ impl Default for NetworkOptions {
             mtu: None,
             bounds: GuestBounds::default(),
             state_dir: Self::STATE_DIR.into(),
+            watch: true,
             on_step: StepHook::default(),
         }
     }

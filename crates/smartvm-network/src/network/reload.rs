@@ -6,8 +6,11 @@ use super::handle::{Kernel, Network};
 use super::open_error::OpenNetworkError;
 use super::step::StepHook;
 use crate::InterfaceName;
+use crate::link::Links;
+use crate::netlink::NetlinkError;
 use crate::nft::{Ruleset, Verified};
-use crate::state::{GuestRecord, HostState, Locked, NetworkRecord, NetworkState, StateError};
+use crate::policy::Neighbourhood;
+use crate::state::{GuestRecord, HostState, Locked, NetworkRecord, NetworkState};
 use crate::wireguard::WireGuardWay;
 
 impl Network {
@@ -26,7 +29,7 @@ impl Network {
         let mut kernel = Kernel::open()?;
         let locked = state.lock()?;
         let Some(record) = locked.state().record()? else { return Ok(false) };
-        let rules = ruleset(&record, &locked)?;
+        let rules = ruleset(&record, &locked.state().guests()?, &mut kernel.links)?;
         kernel.nftables.replace(&rules)?;
         kernel.nftables.verify(&rules, Verified::Everything)?;
         if let Some(wireguard) = &record.wireguard {
@@ -60,9 +63,13 @@ fn close_ports(
     Ok(())
 }
 
-/// All rules of a network as it is written down.
-pub(super) fn ruleset(record: &NetworkRecord, locked: &Locked<'_>) -> Result<Ruleset, StateError> {
-    let guests = locked.state().guests()?;
+/// All rules of a network as it is written down, on the host as it is now.
+pub(super) fn ruleset(
+    record: &NetworkRecord,
+    guests: &[GuestRecord],
+    links: &mut Links,
+) -> Result<Ruleset, NetlinkError> {
+    let neighbourhood = Neighbourhood::new(links.networks()?);
     let guests: Vec<_> = guests.iter().map(GuestRecord::rules).collect();
-    Ok(record.rules().render(&guests))
+    Ok(record.rules(neighbourhood).render(&guests))
 }

@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use super::handle::Kernel;
 use super::open_error::OpenNetworkError;
+use super::reload::ruleset;
 use crate::InterfaceName;
 use crate::netlink::NetlinkError;
-use crate::nft::{Family, ForeignBlock, RuleCounter, Ruleset, Verified};
+use crate::nft::{Family, FlowRange, ForeignBlock, Match, Rule, RuleCounter, Verified};
 use crate::policy::{EgressPolicy, GuestBounds, GuestRules, groups};
 use crate::state::{GuestRecord, HostState, NetworkRecord, NetworkState, owner_lives};
 use crate::wireguard::WireGuardReport;
@@ -119,7 +120,7 @@ impl NetworkReport {
         guests: Vec<GuestRecord>,
     ) -> Result<Self, OpenNetworkError> {
         let mut kernel = Kernel::open()?;
-        let rules = rules(&network, &guests);
+        let rules = ruleset(&network, &guests, &mut kernel.links)?;
         let in_force = kernel.nftables.verify(&rules, Verified::Everything);
         let problem = in_force.and_then(|()| host.verify_forwarding(&mut kernel.nftables)).err();
         let mut refused = Vec::new();
@@ -130,7 +131,7 @@ impl NetworkReport {
                     let rule = chain.and_then(|chain| chain.rules.get(counter.index));
                     if let Some(rule) = rule.filter(|_| !counter.chain.starts_with("egress")) {
                         refused.push(RefusedReport {
-                            rule: rule.to_string(),
+                            rule: counted(rule, counter.flow),
                             chain: counter.chain,
                             packets: counter.packets,
                             bytes: counter.bytes,
@@ -164,11 +165,12 @@ impl NetworkReport {
     /// # Errors
     /// When the kernel cannot be asked.
     pub fn policies(&self, guest: &GuestRecord) -> Result<PolicyReport, OpenNetworkError> {
-        let rules = rules(&self.network, &self.guests);
+        let mut kernel = Kernel::open()?;
+        let rules = ruleset(&self.network, &self.guests, &mut kernel.links)?;
         let packets = rules.tables.iter().find(|table| table.family == Family::Inet);
         let mut counters = Vec::new();
         if let Some(table) = packets {
-            counters = Kernel::open()?.nftables.counters(table)?;
+            counters = kernel.nftables.counters(table)?;
         }
         let own = guest.egress.as_ref();
         Ok(PolicyReport {
@@ -194,6 +196,16 @@ fn bounds_report(
     BoundsReport { bounds, refused_new: dropped(&new), refused_open: dropped(&open) }
 }
 
+/// The rule, or that of its flows which a counter is of.
+fn counted(rule: &Rule, flow: Option<FlowRange>) -> String {
+    let Some(flow) = flow else { return rule.to_string() };
+    let mut one = rule.clone();
+    if let Some(Match::Flows(flows)) = one.matches.last_mut() {
+        *flows = vec![flow];
+    }
+    one.to_string()
+}
+
 /// What of other programs stops guests of a network.
 pub(super) fn foreign_blocks(
     network: &NetworkRecord,
@@ -203,11 +215,6 @@ pub(super) fn foreign_blocks(
     let uplink = uplink.or(network.only_out_of.as_ref());
     let published = guests.iter().any(|guest| !guest.published.is_empty());
     ForeignBlock::find(&network.bridge, network.subnet, uplink, published)
-}
-
-fn rules(network: &NetworkRecord, guests: &[GuestRecord]) -> Ruleset {
-    let guests: Vec<_> = guests.iter().map(GuestRecord::rules).collect();
-    network.rules().render(&guests)
 }
 
 fn rule_reports(policy: &EgressPolicy, chain: &str, counters: &[RuleCounter]) -> Vec<RuleReport> {
@@ -229,6 +236,8 @@ fn rule_reports(policy: &EgressPolicy, chain: &str, counters: &[RuleCounter]) ->
         }
     }
     let (packets, bytes) = counted(groups.len(), None);
-    let rest = RuleReport { rule: None, action: policy.default_action, packets, bytes };
+    // Where nothing is said, what is near the host is refused later, and counted there.
+    let action = policy.default_action.unwrap_or_default();
+    let rest = RuleReport { rule: None, action, packets, bytes };
     reports.into_values().chain([rest]).collect()
 }

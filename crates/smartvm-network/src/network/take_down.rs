@@ -15,7 +15,8 @@ impl Network {
     /// # Errors
     /// What the kernel refuses; the next sweep tries again.
     pub fn close(self) -> Result<bool, DetachError> {
-        let Self { host, state, kernel, in_use, .. } = self;
+        let Self { watch, host, state, kernel, in_use, .. } = self;
+        drop(watch);
         let locked = state.lock()?;
         drop(in_use);
         if !locked.is_unused()? || !locked.state().guests()?.is_empty() {

@@ -81,6 +81,14 @@ impl Element {
         Self { key, text, data: ElementData::None }
     }
 
+    /// Whom a guest may ask for names.
+    #[must_use]
+    pub fn resolver(guest: Ipv4Addr, resolver: Ipv4Addr, protocol: Transport, port: u16) -> Self {
+        let key = [&guest.octets()[..], &resolver.octets(), &service(protocol, port)].concat();
+        let text = format!("{guest} . {resolver} . {} . {port}", protocol.as_str());
+        Self { key, text, data: ElementData::None }
+    }
+
     /// A port of the host, at one address or at any, and where it leads to.
     #[must_use]
     pub fn published(

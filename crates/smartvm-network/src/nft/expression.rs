@@ -131,6 +131,7 @@ fn write_action(action: &Action, list: &mut AttributeWriter) {
         Action::Drop => verdict(list, k::DROP, None),
         Action::Return => verdict(list, k::RETURN, None),
         Action::Goto(chain) => verdict(list, k::GOTO, Some(chain)),
+        Action::Jump(chain) => verdict(list, k::JUMP, Some(chain)),
         Action::Lookup { fields, map } => {
             load_fields(list, fields);
             lookup(list, map, k::REGISTER_VERDICT);

@@ -13,6 +13,7 @@ pub(super) const GET_CHAIN: u16 = message(4);
 pub(super) const DELETE_CHAIN: u16 = message(5);
 pub(super) const NEW_RULE: u16 = message(6);
 pub(super) const GET_RULE: u16 = message(7);
+pub(super) const DELETE_RULE: u16 = message(8);
 pub(super) const NEW_SET: u16 = message(9);
 pub(super) const NEW_ELEMENT: u16 = message(12);
 pub(super) const GET_ELEMENT: u16 = message(13);
@@ -26,6 +27,9 @@ pub(super) const NLM_F_EXCL: u16 = 0x200;
 pub(super) const HEADER: usize = 4;
 
 pub(super) const TABLE_NAME: u16 = 1;
+pub(super) const TABLE_FLAGS: u16 = 2;
+/// `NFT_TABLE_F_DORMANT`.
+pub(super) const DORMANT: u32 = 1;
 
 pub(super) const CHAIN_TABLE: u16 = 1;
 pub(super) const CHAIN_NAME: u16 = 3;

@@ -15,6 +15,7 @@ mod kernel;
 mod nftables;
 mod ruleset;
 mod text;
+mod told;
 mod verify;
 
 pub use counters::RuleCounter;
@@ -26,4 +27,5 @@ pub use ruleset::{
     Action, Base, Bound, Chain, ChainKind, Family, FlowRange, Hook, Match, Rule, Ruleset, Set,
     SetData, Table,
 };
+pub(crate) use told::changes_rules_of;
 pub use verify::{NotInForce, Verified};

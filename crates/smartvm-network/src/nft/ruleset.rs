@@ -208,6 +208,8 @@ pub enum Action {
     Return,
     /// Another chain has it, and does not give it back.
     Goto(String),
+    /// Another chain has it, and gives back what it does not decide.
+    Jump(String),
     /// The chain has it that a map leads to.
     Lookup {
         /// What the map is asked with.

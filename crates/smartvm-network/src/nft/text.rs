@@ -183,6 +183,7 @@ impl fmt::Display for Action {
             Self::Drop => f.write_str("drop"),
             Self::Return => f.write_str("return"),
             Self::Goto(chain) => write!(f, "goto {chain}"),
+            Self::Jump(chain) => write!(f, "jump {chain}"),
             Self::Lookup { fields, map } => write!(f, "{} vmap @{map}", fields_text(fields)),
             Self::Masquerade => f.write_str("masquerade"),
             Self::Redirect { fields, map } => {

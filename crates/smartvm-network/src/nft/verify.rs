@@ -80,7 +80,12 @@ fn verify_table(
     let name = || table.name.clone();
     match socket.get("look for table", &table.name, &encode::list(k::GET_TABLE, table)) {
         Err(error) if error.is(libc::ENOENT) => return Err(NotInForce::NoTable { table: name() }),
-        found => drop(found?),
+        found => {
+            let flags = |it: &Message| it.attributes(k::HEADER).be32(k::TABLE_FLAGS).unwrap_or(0);
+            if found?.iter().any(|it| flags(it) & k::DORMANT != 0) {
+                return Err(NotInForce::Differs { table: name(), what: "its sleep".to_owned() });
+            }
+        }
     }
     let differs = |what: String| NotInForce::Differs { table: name(), what };
     let chains = socket.dump("list chains of", &table.name, &encode::list(k::GET_CHAIN, table))?;

@@ -1,22 +1,24 @@
 //! From a policy's rules to those of a chain.
 
-use super::egress_policy::{Action as PolicyAction, EgressPolicy, RuleProtocol};
+use super::egress_policy::{Decision, EgressPolicy, RuleProtocol};
 use super::rule_groups::{RuleGroup, groups};
 use crate::nft::{Action, Match, Rule};
 
-/// A policy's rules; what it allows is left to `allowed`. Each counts, also where several are one in the kernel.
-pub(super) fn egress_rules(policy: &EgressPolicy, allowed: &Action) -> Vec<Rule> {
-    let action = |action: PolicyAction| match action {
-        PolicyAction::Allow => allowed.clone(),
-        PolicyAction::Deny => Action::Drop,
+/// A policy's rules. What it opens is left to `opened`, and what it merely allows goes back to who asks. Each counts,
+/// also where several are one in the kernel.
+pub(super) fn egress_rules(policy: &EgressPolicy, opened: &Action) -> Vec<Rule> {
+    let action = |decision: Decision| match decision {
+        Decision::Opened => opened.clone(),
+        Decision::Allowed => Action::Return,
+        Decision::Denied => Action::Drop,
     };
     let rule = |group: &RuleGroup<'_>| {
         // A set counts for each of them.
         let counter = group.is_one();
-        Rule { matches: egress_matches(group), counter, action: action(group.action) }
+        Rule { matches: egress_matches(group), counter, action: action(group.decision) }
     };
     let mut rules: Vec<_> = groups(&policy.rules).iter().map(rule).collect();
-    let action = action(policy.default_action);
+    let action = action(policy.default_decision());
     rules.push(Rule { matches: Vec::new(), counter: true, action });
     rules
 }

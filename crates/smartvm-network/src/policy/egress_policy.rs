@@ -70,14 +70,27 @@ pub struct EgressRule {
 
 /// Which new connections guests may make; the first rule that matches decides.
 ///
-/// The default is to allow all.
+/// The default is not to speak: then what is public is allowed, and what is the host's neighbourhood is as
+/// [`Isolation::lan`](super::Isolation::lan) says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EgressPolicy {
-    /// What happens to what no rule matches.
-    pub default_action: Action,
+    /// What happens to what no rule matches; none leaves it to others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_action: Option<Action>,
     /// In order.
     pub rules: Vec<EgressRule>,
+}
+
+/// What a policy says of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// It may be made, wherever it leads to: a rule names a range that it leads to, or everything is allowed by word.
+    Opened,
+    /// It may be made, unless it leads into the host's neighbourhood, of which nothing is said.
+    Allowed,
+    /// It may not be made.
+    Denied,
 }
 
 /// What a packet says of the connection it begins.
@@ -103,6 +116,16 @@ pub enum FlowProtocol {
 }
 
 impl EgressRule {
+    /// What it says of what it matches. Only who names a range opens what is closed there by default.
+    #[must_use]
+    pub fn decision(&self) -> Decision {
+        match self.action {
+            Action::Deny => Decision::Denied,
+            Action::Allow if self.to.is_some_and(|to| to.prefix() > 0) => Decision::Opened,
+            Action::Allow => Decision::Allowed,
+        }
+    }
+
     /// Whether the rule is about a connection.
     #[must_use]
     pub fn matches(&self, flow: Flow) -> bool {
@@ -119,19 +142,23 @@ impl EgressRule {
 }
 
 impl EgressPolicy {
-    /// What happens to a connection, and by which rule; none is the default.
+    /// What it says of a connection, and by which rule; none is the default.
     #[must_use]
-    pub fn decide(&self, flow: Flow) -> (Action, Option<usize>) {
+    pub fn decide(&self, flow: Flow) -> (Decision, Option<usize>) {
         match self.rules.iter().position(|rule| rule.matches(flow)) {
-            Some(index) => (self.rules[index].action, Some(index)),
-            None => (self.default_action, None),
+            Some(index) => (self.rules[index].decision(), Some(index)),
+            None => (self.default_decision(), None),
         }
     }
 
-    /// Whether the connection may be made.
+    /// What it says of what no rule matches.
     #[must_use]
-    pub fn allows(&self, flow: Flow) -> bool {
-        self.decide(flow).0 == Action::Allow
+    pub const fn default_decision(&self) -> Decision {
+        match self.default_action {
+            Some(Action::Allow) => Decision::Opened,
+            None => Decision::Allowed,
+            Some(Action::Deny) => Decision::Denied,
+        }
     }
 }
 
@@ -147,7 +174,7 @@ mod tests {
     #[test]
     fn the_first_rule_that_matches_decides() {
         let policy = EgressPolicy {
-            default_action: Action::Deny,
+            default_action: Some(Action::Deny),
             rules: vec![
                 rule(Action::Deny, Some("10.0.0.7"), RuleProtocol::All, &[]),
                 rule(Action::Allow, Some("10.0.0.0/8"), RuleProtocol::Tcp, &[80, 443]),
@@ -156,12 +183,26 @@ mod tests {
         };
         let flow = |to: [u8; 4], protocol| Flow { to: to.into(), protocol };
         let decide = |to, protocol| policy.decide(flow(to, protocol));
-        assert_eq!(decide([10, 0, 0, 7], FlowProtocol::Tcp(443)), (Action::Deny, Some(0)));
-        assert_eq!(decide([10, 0, 0, 8], FlowProtocol::Tcp(443)), (Action::Allow, Some(1)));
-        assert_eq!(decide([10, 0, 0, 8], FlowProtocol::Udp(443)), (Action::Deny, None));
-        assert_eq!(decide([10, 0, 0, 8], FlowProtocol::Tcp(22)), (Action::Deny, None));
-        assert_eq!(decide([1, 1, 1, 1], FlowProtocol::Icmp), (Action::Allow, Some(2)));
-        assert_eq!(decide([1, 1, 1, 1], FlowProtocol::Other(47)), (Action::Deny, None));
-        assert!(EgressPolicy::default().allows(flow([1, 1, 1, 1], FlowProtocol::Other(47))));
+        assert_eq!(decide([10, 0, 0, 7], FlowProtocol::Tcp(443)), (Decision::Denied, Some(0)));
+        assert_eq!(decide([10, 0, 0, 8], FlowProtocol::Tcp(443)), (Decision::Opened, Some(1)));
+        assert_eq!(decide([10, 0, 0, 8], FlowProtocol::Udp(443)), (Decision::Denied, None));
+        assert_eq!(decide([10, 0, 0, 8], FlowProtocol::Tcp(22)), (Decision::Denied, None));
+        assert_eq!(decide([1, 1, 1, 1], FlowProtocol::Icmp), (Decision::Allowed, Some(2)));
+        assert_eq!(decide([1, 1, 1, 1], FlowProtocol::Other(47)), (Decision::Denied, None));
+    }
+
+    #[test]
+    fn only_who_names_a_range_or_says_allow_opens_what_is_closed_by_default() {
+        let flow = Flow { to: [10, 0, 0, 7].into(), protocol: FlowProtocol::Tcp(443) };
+        let decide = |default_action, rules: &[EgressRule]| {
+            EgressPolicy { default_action, rules: rules.into() }.decide(flow).0
+        };
+        let web = |to| rule(Action::Allow, to, RuleProtocol::Tcp, &[443]);
+        assert_eq!(decide(None, &[]), Decision::Allowed);
+        assert_eq!(decide(Some(Action::Allow), &[]), Decision::Opened);
+        assert_eq!(decide(Some(Action::Deny), &[]), Decision::Denied);
+        assert_eq!(decide(None, &[web(None)]), Decision::Allowed);
+        assert_eq!(decide(None, &[web(Some("0.0.0.0/0"))]), Decision::Allowed);
+        assert_eq!(decide(Some(Action::Deny), &[web(Some("10.0.0.0/8"))]), Decision::Opened);
     }
 }

@@ -20,7 +20,7 @@ use super::egress_policy::{Action, EgressPolicy, EgressRule, RuleProtocol};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FirewallConfig {
-    /// What guests may connect to; absent, everything that isolation leaves open.
+    /// What guests may connect to; absent, everything public that isolation leaves open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub egress: Option<EgressConfig>,
 }
@@ -29,7 +29,8 @@ pub struct FirewallConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EgressConfig {
-    /// `allow` (the default) or `deny`: what happens to what no rule matches.
+    /// `allow` or `deny`: what happens to what no rule matches. Absent, what is public is allowed, and what is the
+    /// host's neighbourhood is closed unless the network opens it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_action: Option<String>,
     /// In order; the first that matches decides.
@@ -113,7 +114,7 @@ impl FirewallConfig {
         if let Some(egress) = &self.egress {
             if let Some(text) = &egress.default_action {
                 let at = "firewall.egress.defaultAction";
-                policy.default_action = action(text, at, &mut breaches);
+                policy.default_action = Some(action(text, at, &mut breaches));
             }
             for (index, config) in egress.rules.iter().enumerate() {
                 let at = format!("firewall.egress.rules[{index}]");
@@ -190,7 +191,7 @@ mod tests {
                 {"action":"allow","protocol":"tcp","ports":[443,80]}]}}"#,
         )
         .unwrap();
-        assert_eq!(policy.default_action, Action::Deny);
+        assert_eq!(policy.default_action, Some(Action::Deny));
         assert_eq!(policy.rules[0].comment.as_deref(), Some("names"));
         assert_eq!(policy.rules[1].to.unwrap().to_string(), "10.0.0.0/8");
         assert_eq!(policy.rules[2].ports, [80, 443].into());

@@ -1,6 +1,7 @@
 //! What a guest adds to the rules of its network: elements of sets; and with a policy of its own a chain, which
 //! guests with the same one share.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use sha2::{Digest, Sha256};
@@ -9,12 +10,20 @@ use super::bound_rules;
 use super::egress_chain::egress_rules;
 use super::egress_policy::EgressPolicy;
 use super::guest_bounds::GuestBounds;
-use super::published_port::PublishedPort;
+use super::published_port::{PublishedPort, Transport};
 use crate::nft::{Action, Chain, Element, Family, Field, Set, SetData};
 use crate::{InterfaceName, MacAddress};
 
 /// What a guest's published ports are known by.
 pub(super) const OPEN: [Field; 3] = [Field::IpDestination, Field::Protocol, Field::DestinationPort];
+
+/// Where packets go to that a guest's policy opens.
+pub(super) const OPENED: &str = "opened";
+/// By what a guest's packets to its resolvers are known.
+pub(super) const RESOLVERS: [Field; 4] =
+    [Field::IpSource, Field::IpDestination, Field::Protocol, Field::DestinationPort];
+/// DNS.
+const NAMES: u16 = 53;
 
 /// What a guest adds to the sets of its network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +40,8 @@ pub struct GuestRules {
     pub published: Vec<PublishedPort>,
     /// What it may take of the host's tables, where that is not what its network says.
     pub bounds: Option<GuestBounds>,
+    /// Whom it was told to ask for names: it may, wherever they are beyond the host.
+    pub resolvers: BTreeSet<Ipv4Addr>,
 }
 
 impl GuestRules {
@@ -40,7 +51,8 @@ impl GuestRules {
         Chain {
             name: Self::chain_name(policy),
             base: None,
-            rules: egress_rules(policy, &Action::Return),
+            // Where the network's own policy decides, and nothing else.
+            rules: egress_rules(policy, &Action::Goto(OPENED.to_owned())),
         }
     }
 
@@ -106,7 +118,17 @@ impl GuestRules {
             ("open", open.collect()),
             ("published", published(false)),
             ("published_anywhere", published(true)),
+            ("resolvers", self.resolver_elements()),
         ]
+    }
+
+    fn resolver_elements(&self) -> Vec<Element> {
+        let both = [Transport::Tcp, Transport::Udp];
+        let of = |resolver: &Ipv4Addr| {
+            let resolver = *resolver;
+            both.map(|protocol| Element::resolver(self.address, resolver, protocol, NAMES))
+        };
+        self.resolvers.iter().flat_map(of).collect()
     }
 
     pub(super) fn packet_sets(guests: &[Self]) -> Vec<Set> {
@@ -125,6 +147,7 @@ impl GuestRules {
             set("open", &OPEN, SetData::None),
             set("published", &OPEN, SetData::Target),
             set("published_anywhere", &OPEN[1..], SetData::Target),
+            set("resolvers", &RESOLVERS, SetData::None),
         ]
     }
 }

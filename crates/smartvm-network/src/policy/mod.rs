@@ -9,12 +9,15 @@ mod forwarding_rules;
 mod guest_bounds;
 mod guest_rules;
 mod isolation;
+mod neighbourhood;
 mod network_rules;
 mod published_port;
 mod rule_groups;
 
 pub use cidr::Cidr;
-pub use egress_policy::{Action, EgressPolicy, EgressRule, Flow, FlowProtocol, RuleProtocol};
+pub use egress_policy::{
+    Action, Decision, EgressPolicy, EgressRule, Flow, FlowProtocol, RuleProtocol,
+};
 pub use firewall_config::{
     EgressConfig, EgressRuleConfig, FirewallConfig, InvalidFirewallConfig, PortsConfig,
 };
@@ -22,6 +25,7 @@ pub use forwarding_rules::ForwardingRules;
 pub use guest_bounds::GuestBounds;
 pub use guest_rules::GuestRules;
 pub use isolation::{HostService, Isolation};
+pub use neighbourhood::Neighbourhood;
 pub use network_rules::NetworkRules;
 pub use published_port::{InvalidPublishedPort, PublishedPort, Transport};
 pub(crate) use rule_groups::groups;

@@ -7,11 +7,12 @@ use super::cidr::Cidr;
 use super::egress_chain::egress_rules;
 use super::egress_policy::EgressPolicy;
 use super::guest_bounds::GuestBounds;
-use super::guest_rules::{GuestRules, OPEN};
+use super::guest_rules::{GuestRules, OPEN, OPENED, RESOLVERS};
 use super::isolation::Isolation;
+use super::neighbourhood::Neighbourhood;
 use crate::nft::{
-    Action, Base, Chain, ChainKind, Element, Family, Field, Hook, Match, Rule, Ruleset, Set,
-    SetData, Table,
+    Action, Base, Chain, ChainKind, Element, Family, Field, FlowRange, Hook, Match, Rule, Ruleset,
+    Set, SetData, Table,
 };
 use crate::{InterfaceName, Subnet, names};
 
@@ -57,6 +58,11 @@ pub struct NetworkRules {
     pub only_out_of: Option<InterfaceName>,
     /// What each of its guests may take of the host's tables.
     pub bounds: GuestBounds,
+    /// The link to another network, in which the host's neighbourhood is not: what has its addresses there is
+    /// that network's own affair.
+    pub tunnel: Option<InterfaceName>,
+    /// What is closed by default for being near the host.
+    pub neighbourhood: Neighbourhood,
 }
 
 impl NetworkRules {
@@ -221,6 +227,9 @@ impl NetworkRules {
                 redirects(&Match::Destination { range: LOOPBACK, not: true })
             }),
             chain("egress", egress_rules(&self.egress, &Action::Accept)),
+            // What a guest's policy has opened, the network's may close, and nothing else.
+            chain(OPENED, vec![Rule::new([], jump("egress")), Rule::new([], Action::Accept)]),
+            chain("unsaid", self.unsaid()),
         ];
         chains.extend(bound_rules::chains(self.bounds, bridge));
         let mut own: Vec<Chain> = Vec::new();
@@ -251,7 +260,31 @@ impl NetworkRules {
         if self.isolation.metadata {
             rules.push(Rule::new([to(METADATA)], Action::Accept));
         }
+        // A cloud's resolver may be there.
+        rules.push(Rule::new([to(LINK_LOCAL), to_resolver()], Action::Accept));
         rules.push(Rule::drop([to(LINK_LOCAL)]));
+        rules
+    }
+
+    /// What policies allow, but do not open.
+    fn unsaid(&self) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        if !self.isolation.lan {
+            if let Some(name) = &self.tunnel {
+                let towards = Match::InterfaceOut { name: name.clone(), not: false };
+                rules.push(Rule::new([towards], Action::Accept));
+            }
+            if self.isolation.metadata {
+                let to = Match::Destination { range: METADATA, not: false };
+                rules.push(Rule::new([to], Action::Accept));
+            }
+            rules.push(Rule::new([to_resolver()], Action::Accept));
+            let flow = |to| FlowRange { protocol: None, port: None, to };
+            let near = Match::Flows(self.neighbourhood.ranges().map(flow).collect());
+            // Each of its ranges counts for itself.
+            rules.push(Rule::new([near], Action::Drop));
+        }
+        rules.push(Rule::new([], Action::Accept));
         rules
     }
 
@@ -308,7 +341,8 @@ impl NetworkRules {
         rules.push(Rule::new([Match::Established], Action::Accept));
         let fields = vec![Field::IpSource];
         rules.push(Rule::new([], Action::Lookup { fields, map: "policies".to_owned() }));
-        rules.push(Rule::new([], goto("egress")));
+        rules.push(Rule::new([], jump("egress")));
+        rules.push(Rule::new([], goto("unsaid")));
         rules
     }
 
@@ -333,6 +367,15 @@ impl NetworkRules {
 
 fn goto(chain: &str) -> Action {
     Action::Goto(chain.to_owned())
+}
+
+fn jump(chain: &str) -> Action {
+    Action::Jump(chain.to_owned())
+}
+
+/// A guest asks for names whom it was told to ask.
+fn to_resolver() -> Match {
+    Match::InSet { fields: RESOLVERS.into(), set: "resolvers".to_owned(), not: false }
 }
 
 fn chain(name: &str, rules: Vec<Rule>) -> Chain {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use super::cidr::Cidr;
-use super::egress_policy::{Action, EgressRule, RuleProtocol};
+use super::egress_policy::{Decision, EgressRule, RuleProtocol};
 use crate::nft::FlowRange;
 
 /// How many groups a rule may pass on its way to one that it can join, and how many services of one are
@@ -16,7 +16,7 @@ const PATIENCE: usize = 64;
 
 const EVERYWHERE: Cidr = Cidr::new(Ipv4Addr::UNSPECIFIED, 0);
 
-/// What a rule says besides of its action and destination.
+/// What a rule says besides of its decision and destination.
 type Service<'a> = (RuleProtocol, &'a BTreeSet<u16>);
 
 /// What a set must know of connections to hold a rule. Rules of different kinds do not share one.
@@ -29,11 +29,11 @@ enum Kind<'a> {
     Ports(Service<'a>),
 }
 
-/// Rules with the same action of which no connection matches two.
+/// Rules that decide the same of which no connection matches two.
 #[derive(Debug)]
 pub(crate) struct RuleGroup<'a> {
-    /// What all of them do.
-    pub(crate) action: Action,
+    /// What all of them say.
+    pub(crate) decision: Decision,
     kind: Kind<'a>,
     /// The destinations of each service, with the place of their rule in the policy.
     services: BTreeMap<Service<'a>, BTreeMap<Cidr, usize>>,
@@ -46,8 +46,8 @@ pub(crate) fn groups(rules: &[EgressRule]) -> Vec<RuleGroup<'_>> {
     let mut groups: Vec<RuleGroup<'_>> = Vec::new();
     for (place, rule) in rules.iter().enumerate() {
         let index = joined(&groups, rule).unwrap_or_else(|| {
-            let (action, kind) = (rule.action, kind(rule));
-            groups.push(RuleGroup { action, kind, services: BTreeMap::new() });
+            let (decision, kind) = (rule.decision(), kind(rule));
+            groups.push(RuleGroup { decision, kind, services: BTreeMap::new() });
             groups.len() - 1
         });
         groups[index].services.entry(service(rule)).or_default().insert(destination(rule), place);
@@ -60,7 +60,7 @@ fn joined(groups: &[RuleGroup<'_>], rule: &EgressRule) -> Option<usize> {
         if group.may_meet(rule) {
             return None;
         }
-        if (group.action, group.kind) == (rule.action, kind(rule)) {
+        if (group.decision, group.kind) == (rule.decision(), kind(rule)) {
             return Some(index);
         }
     }
@@ -274,7 +274,7 @@ mod tests {
             rules in vec(any_rule(), 0..12),
             flows in vec(any_flow(), 20),
         ) {
-            let policy = EgressPolicy { default_action: Action::Allow, rules };
+            let policy = EgressPolicy { default_action: None, rules };
             let groups = groups(&policy.rules);
             for flow in flows {
                 let of_group = |group: &RuleGroup<'_>| {
@@ -284,7 +284,11 @@ mod tests {
                         let protocols = [RuleProtocol::All, RuleProtocol::Tcp, RuleProtocol::Udp];
                         let own = protocols.into_iter().find(|it| it.number() == range.protocol);
                         let rule = EgressRule {
-                            action: group.action,
+                            action: if group.decision == Decision::Denied {
+                                Action::Deny
+                            } else {
+                                Action::Allow
+                            },
                             to: Some(range.to),
                             protocol: protocol.or(own).unwrap(),
                             ports: ports.cloned().unwrap_or_else(|| range.port.into_iter().collect()),

@@ -1,5 +1,6 @@
 //! What exists for an interface of a VM.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -34,6 +35,9 @@ pub struct GuestRecord {
     /// What it may take of the host's tables, where that is not what its network says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<GuestBounds>,
+    /// Whom it was told to ask for names.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resolvers: BTreeSet<Ipv4Addr>,
     /// A file whose lock is held for as long as the owner lives.
     pub owner: PathBuf,
     /// The owner.
@@ -52,6 +56,7 @@ impl GuestRecord {
             egress: self.egress.clone(),
             published: self.published.clone(),
             bounds: self.bounds,
+            resolvers: self.resolvers.clone(),
         }
     }
 }

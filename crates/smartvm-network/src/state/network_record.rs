@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{EgressPolicy, GuestBounds, Isolation, NetworkRules};
+use crate::policy::{EgressPolicy, GuestBounds, Isolation, Neighbourhood, NetworkRules};
 use crate::wireguard::WireGuardRecord;
 use crate::{InterfaceName, Subnet, WireGuardEgress};
 
@@ -43,9 +43,9 @@ impl NetworkRecord {
         WireGuardEgress::new(self.bridge.clone(), self.subnet)
     }
 
-    /// Its rules.
+    /// Its rules, on a host with such a neighbourhood.
     #[must_use]
-    pub fn rules(&self) -> NetworkRules {
+    pub fn rules(&self, neighbourhood: Neighbourhood) -> NetworkRules {
         NetworkRules {
             network: self.bridge.clone(),
             subnet: self.subnet,
@@ -53,6 +53,8 @@ impl NetworkRecord {
             egress: self.egress.clone(),
             only_out_of: self.only_out_of.clone(),
             bounds: self.bounds,
+            tunnel: self.wireguard.as_ref().map(|wireguard| wireguard.interface.clone()),
+            neighbourhood,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The interfaces that are made for a VM.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -62,6 +63,7 @@ impl Plan {
                 egress: config.firewall.as_ref().and_then(|it| FirewallConfig::to_policy(it).ok()),
                 published: config.published_ports.iter().filter_map(|it| it.parse().ok()).collect(),
                 bounds: config.bounds,
+                resolvers: BTreeSet::new(),
             })
             .collect();
         let record =
@@ -81,15 +83,18 @@ impl Plan {
     pub(crate) fn carry_out(&self, spec: &VmSpec) -> Result<Attached, SmartVmError> {
         let network = self.network.open(&self.options)?;
         let mut made = Vec::new();
+        let resolvers = resolvers(&self.options);
         for guest in &self.guests {
-            let attachment = network.attach(guest).map_err(|source| SmartVmError::Attach {
+            // Those that it is told.
+            let told = resolvers.iter().copied().take(2).collect();
+            let guest = AttachGuest { resolvers: told, ..guest.clone() };
+            let attachment = network.attach(&guest).map_err(|source| SmartVmError::Attach {
                 id: spec.id().clone(),
                 iface: guest.iface.clone(),
                 source: Box::new(source),
             })?;
-            made.push((guest.iface.as_str(), attachment));
+            made.push((guest.iface, attachment));
         }
-        let resolvers = resolvers(&self.options);
         Ok(Attached::of(spec).with(&spec.config().network_interfaces, &made, |attachment, name| {
             attachment.boot_argument(name, &resolvers)
         }))
@@ -109,7 +114,7 @@ impl Attached {
     fn with(
         mut self,
         configs: &[NetworkInterfaceConfig],
-        made: &[(&str, Attachment)],
+        made: &[(String, Attachment)],
         argument: impl Fn(&Attachment, &str) -> String,
     ) -> Self {
         let text = self.boot_args.as_deref().unwrap_or(FIRECRACKER_BOOT_ARGS);
@@ -161,9 +166,11 @@ mod tests {
             gateway: [172, 30, 0, 1].into(),
             mask: [255, 255, 255, 0].into(),
         };
-        Attached::of(&spec).with(&spec.config().network_interfaces, &[("net", made)], |it, name| {
-            it.boot_argument(name, &[[1, 1, 1, 1].into()])
-        })
+        Attached::of(&spec).with(
+            &spec.config().network_interfaces,
+            &[("net".to_owned(), made)],
+            |it, name| it.boot_argument(name, &[[1, 1, 1, 1].into()]),
+        )
     }
 
     #[test]

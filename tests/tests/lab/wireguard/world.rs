@@ -115,6 +115,8 @@ impl World {
             egress: EgressPolicy::default(),
             only_out_of: closed.then(|| name("svwg0")),
             bounds: Default::default(),
+            tunnel: Some(name("svwg0")),
+            neighbourhood: smartvm_network::policy::Neighbourhood::default(),
         };
         let rules = rules.render(&[]);
         self.host.run(|| Nftables::open().unwrap().replace(&rules).unwrap());

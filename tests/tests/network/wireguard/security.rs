@@ -37,6 +37,8 @@ fn set_rules(world: &World, closed: bool) {
         egress: EgressPolicy::default(),
         only_out_of: closed.then(|| "wgx0".parse().unwrap()),
         bounds: Default::default(),
+        tunnel: Some("wgx0".parse().unwrap()),
+        neighbourhood: smartvm_network::policy::Neighbourhood::default(),
     };
     let rules = rules.render(&[]);
     world.host.run(|| Nftables::open().unwrap().replace(&rules).unwrap());

@@ -10,6 +10,8 @@ fn network() -> NetworkRules {
         egress: EgressPolicy::default(),
         only_out_of: None,
         bounds: Default::default(),
+        tunnel: None,
+        neighbourhood: Neighbourhood::new(["198.51.100.0/24".parse().unwrap()]),
     }
 }
 
@@ -21,6 +23,7 @@ fn guest(number: u8) -> GuestRules {
         egress: None,
         published: Vec::new(),
         bounds: None,
+        resolvers: [[10, 0, 0, 53].into()].into(),
     }
 }
 
@@ -50,10 +53,12 @@ fn each_option_opens_what_it_names() {
     let mut network = network();
     network.isolation = Isolation {
         vm_to_vm: true,
+        lan: false,
         metadata: true,
         host_services: vec![HostService { protocol: Transport::Udp, port: 53 }],
     };
     network.only_out_of = Some("svwg0".parse().unwrap());
+    network.tunnel.clone_from(&network.only_out_of);
     network.egress = policy(
         r#"{"egress":{"defaultAction":"deny","rules":[
             {"action":"allow","to":"10.0.0.0/8","protocol":"tcp","ports":[80,443]},
@@ -69,6 +74,19 @@ fn each_option_opens_what_it_names() {
     other.egress.clone_from(&web.egress);
     let rules = network.render(&[web, other, guest(4)]);
     assert_snapshot(&rules, include_str!("snapshots/opened.nft"), "opened");
+}
+
+#[test]
+fn with_the_lan_opened_nothing_of_it_is_closed() {
+    let unsaid = |lan| {
+        let mut network = network();
+        network.isolation.lan = lan;
+        let rules = network.render(&[]);
+        let mut chains = rules.tables.into_iter().flat_map(|table| table.chains);
+        chains.find(|chain| chain.name == "unsaid").unwrap().rules
+    };
+    assert_eq!(unsaid(true), [Rule::new([], Action::Accept)]);
+    assert!(unsaid(false).iter().any(|rule| rule.action == Action::Drop));
 }
 
 #[test]

@@ -27,6 +27,7 @@ fn attach(state: &NetworkState, subnet: Subnet, number: usize) -> Result<Ipv4Add
         egress: None,
         published: Vec::new(),
         bounds: None,
+        resolvers: Default::default(),
         owner: "/nothing".into(),
         owner_process: None,
     };
