@@ -192,7 +192,7 @@ fn make_image(
             }
             RootfsType::Squashfs => {
                 new_file(image, 0).map_err(Problem::Target)?;
-                squashfs::times_lost(&request.source, &mut lost).map_err(Problem::Survey)?;
+                squashfs::survey(&request.source, &mut lost).map_err(Problem::Survey)?;
                 let made = squashfs::of_directory(&request.source, image, &request.tools);
                 lost.extend(made.map_err(Problem::Squashfs)?);
                 size_of(image)?

@@ -5,11 +5,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use super::archive::Stamp;
 use super::ext4::{Fill, Script, UnspeakablePath};
 use super::lost::Lost;
 
 const BLOCK: u64 = 4096;
+/// The kernel lists no more (`linux/limits.h`).
+const XATTR_LIST_MAX: usize = 65_536;
 /// Between these, `mkfs.ext4` sets a time by itself, if it is whole.
 const PLAIN_SECONDS: std::ops::RangeInclusive<i64> = -(1 << 31)..=(1 << 31) - 1;
 
@@ -22,6 +26,7 @@ pub(super) fn survey<'a>(dir: &'a Path, lost: &mut Lost) -> io::Result<Fill<'a>>
     let speakable = "the root directory has a path that can be said";
     fill.script.set_owner_and_mode(b"/", (root.uid(), root.gid()), root.mode()).expect(speakable);
     fill.script.set_mtime(b"/", mtime(&root)).expect(speakable);
+    lost.extend(attributes_lost(dir)?);
     let mut open = vec![dir.to_owned()];
     while let Some(parent) = open.pop() {
         let mut entries = 0;
@@ -36,8 +41,10 @@ pub(super) fn survey<'a>(dir: &'a Path, lost: &mut Lost) -> io::Result<Fill<'a>>
             } else if found.is_file() {
                 fill.bytes += found.len().min(found.blocks() * 512).next_multiple_of(BLOCK);
             }
-            if has_xattrs(&path) {
+            let attributes = attributes(&path)?;
+            if !attributes.is_empty() {
                 fill.bytes += BLOCK;
+                lost.extend(lost_of(&path, &attributes));
             }
             let stamp = mtime(&found);
             if stamp.nanoseconds == 0 && PLAIN_SECONDS.contains(&stamp.seconds) {
@@ -61,7 +68,27 @@ fn mtime(found: &std::fs::Metadata) -> Stamp {
     Stamp { seconds: found.mtime(), nanoseconds }
 }
 
-fn has_xattrs(path: &Path) -> bool {
-    let mut names: [u8; 0] = [];
-    rustix::fs::llistxattr(path, &mut names).is_ok_and(|length| length > 0)
+/// What the programs that make file systems cannot read of a file: the kernel shows `trusted.*` to the
+/// administrator of the whole host only, and they run with less.
+pub(super) fn attributes_lost(path: &Path) -> io::Result<Vec<String>> {
+    Ok(lost_of(path, &attributes(path)?))
+}
+
+fn lost_of(path: &Path, attributes: &[String]) -> Vec<String> {
+    let lost = attributes.iter().filter(|name| name.starts_with("trusted."));
+    let path = path.display();
+    lost.map(|name| format!("`{path}` loses its attribute {name}: an archive of it keeps it"))
+        .collect()
+}
+
+/// The names of a file's attributes.
+fn attributes(path: &Path) -> io::Result<Vec<String>> {
+    let mut names = [0; XATTR_LIST_MAX];
+    let length = match rustix::fs::llistxattr(path, &mut names) {
+        // A file system without attributes.
+        Err(Errno::OPNOTSUPP) => 0,
+        length => length?,
+    };
+    let names = names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::process::{getegid, geteuid};
 
 use super::archive::{Stamp, Tree, clamp, write_archive};
+use super::directory::attributes_lost;
 use super::lost::Lost;
 use crate::host_tool::{Answer, HostToolError, HostTools, Tool, ToolCall};
 
@@ -70,8 +71,9 @@ pub(super) fn of_tree(
     Ok(())
 }
 
-/// What of the times in a directory squashfs cannot keep.
-pub(super) fn times_lost(dir: &Path, lost: &mut Lost) -> std::io::Result<()> {
+/// What of a directory cannot be kept: times, and attributes that are not shown to `mksquashfs`.
+pub(super) fn survey(dir: &Path, lost: &mut Lost) -> std::io::Result<()> {
+    lost.extend(attributes_lost(dir)?);
     let mut open = vec![dir.to_owned()];
     while let Some(parent) = open.pop() {
         for entry in fs_err::read_dir(&parent)? {
@@ -79,6 +81,7 @@ pub(super) fn times_lost(dir: &Path, lost: &mut Lost) -> std::io::Result<()> {
             let found = entry.metadata()?;
             let stamp = Stamp { seconds: found.mtime(), nanoseconds: 0 };
             lost.extend(time_lost(entry.path().as_os_str().as_bytes(), stamp));
+            lost.extend(attributes_lost(&entry.path())?);
             if found.is_dir() {
                 open.push(entry.path());
             }

@@ -32,6 +32,7 @@ fn a_store_that_others_can_write_or_own_is_refused() {
     let error = KernelStore::open(dir.path()).unwrap_err();
     assert_eq!(error.code(), "KERNEL_STORE_UNSAFE");
     assert!(error.hint().unwrap().contains("only you can write"));
+    fs_err::set_permissions(dir.path(), PermissionsExt::from_mode(0o700)).unwrap();
     let file = dir.path().join("file");
     fs_err::write(&file, "").unwrap();
     assert_eq!(KernelStore::open(&file).unwrap_err().code(), "KERNEL_STORE_FAILED");
