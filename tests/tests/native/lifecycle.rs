@@ -127,10 +127,12 @@ async fn dropping_every_handle_removes_the_vm() {
 #[tokio::test]
 async fn a_writable_drive_is_a_private_copy_and_a_read_only_one_is_not() {
     let bench = Bench::new();
-    let source = bench.file("disk");
+    // Who writes to an image has it alone.
+    let (source, kept) = (bench.file("disk"), bench.file("kept"));
     fs_err::write(&source, [7; 4096]).unwrap();
+    fs_err::write(&kept, [8; 4096]).unwrap();
     let mut config = bench.config(&TinyGuest::halts());
-    config.drives = vec![drive("rootfs", &source), drive("kept", &source), drive("ro", &source)];
+    config.drives = vec![drive("rootfs", &source), drive("kept", &kept), drive("ro", &source)];
     config.drives[0].is_root_device = true;
     config.drives[1].ephemeral = Some(false);
     config.drives[2].is_read_only = Some(true);
@@ -143,8 +145,8 @@ async fn a_writable_drive_is_a_private_copy_and_a_read_only_one_is_not() {
         .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
     assert_eq!(copies, ["rootfs-disk"]);
-    for shared in ["drives/kept-disk", "drives/ro-disk"] {
-        assert_eq!(fs_err::read_link(vm.runtime_dir().join(shared)).unwrap(), source);
+    for (shared, image) in [("drives/kept-kept", &kept), ("drives/ro-disk", &source)] {
+        assert_eq!(fs_err::read_link(vm.runtime_dir().join(shared)).unwrap(), *image);
     }
     assert_eq!(fs_err::read(vm.runtime_dir().join("drives/rootfs-disk")).unwrap(), [7; 4096]);
     vm.stop_within(Duration::ZERO).await.unwrap();
