@@ -1,10 +1,11 @@
 //! Directories for one test.
 
 use std::fs::{DirBuilder, Permissions};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::leak::{HostSnapshot, Scope};
 
@@ -100,11 +101,25 @@ impl Drop for TestHome {
             return;
         }
         let unchanged = self.before.wait_until_unchanged(self.patience);
-        let removed = fs_err::remove_dir_all(&self.root);
+        let removed = remove_once_unused(&self.root, self.patience);
         if let Err(difference) = unchanged {
             panic!("{difference}");
         }
         removed.expect("the directories of a test can be removed once nothing uses them");
+    }
+}
+
+/// Removes a directory into which a thread of a manager that has gone may still put its last file, as the one
+/// that keeps the audit log: what is put there meanwhile is removed too, what goes on for longer is a fault.
+fn remove_once_unused(dir: &Path, patience: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match fs_err::remove_dir_all(dir) {
+            Err(error)
+                if error.kind() == io::ErrorKind::DirectoryNotEmpty
+                    && Instant::now() < deadline => {}
+            removed => return removed,
+        }
     }
 }
 
