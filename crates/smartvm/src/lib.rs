@@ -23,6 +23,7 @@ mod preflight;
 mod smart_vm_error;
 pub mod snapshot;
 mod vm_id;
+mod vsock;
 
 pub use config::{
     BalloonConfig, BootSourceConfig, Breach, CpuConfig, CpuidLeafModifierConfig,
@@ -55,6 +56,7 @@ pub use smartvm_firecracker as firecracker;
 pub use smartvm_images as images;
 pub use smartvm_network as networking;
 pub use vm_id::{InvalidVmId, VmId};
+pub use vsock::ConnectGuestError;
 
 /// The examples of the README, so that they compile.
 #[cfg(doctest)]

@@ -13,6 +13,7 @@ mod conformance;
 mod console;
 mod devices;
 mod faults;
+mod guest_socket;
 mod hostile;
 mod images_in_use;
 mod jail;

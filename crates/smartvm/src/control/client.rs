@@ -9,10 +9,14 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::request::{Answer, ControlCall, Refusal};
+use super::descriptor::receive;
+use super::request::{Answer, ConnectGuestCall, ControlCall, MAX_LINE, Refusal};
 use super::serve::read_line;
 use super::socket_path;
 use crate::vm_id::VmId;
+
+/// How long the owner may take to connect to a guest that is ready.
+const CONNECTED: Duration = Duration::from_secs(15);
 
 /// A connection to the owner of a VM.
 #[derive(Debug)]
@@ -82,6 +86,12 @@ impl ControlError {
     }
 }
 
+impl From<Refusal> for ControlError {
+    fn from(Refusal { code, message, causes, hint }: Refusal) -> Self {
+        Self::Refused { code, message, causes, hint }
+    }
+}
+
 impl ControlClient {
     /// Connects to the owner of VM `id` in `runtime_dir`.
     ///
@@ -111,21 +121,61 @@ impl ControlClient {
         };
         match answer {
             Ok(Answer::Ok(value)) => Ok(value),
-            Ok(Answer::Error(Refusal { code, message, causes, hint })) => {
-                Err(ControlError::Refused { code, message, causes, hint })
-            }
+            Ok(Answer::Error(refusal)) => Err(refusal.into()),
             Err(source) => Err(ControlError::NoAnswer { id: self.id.clone(), source }),
         }
     }
 
+    /// Has the owner connect to a port of the guest, and takes the connection over: what goes through it from then on
+    /// goes by nobody. A guest that has not told yet that it is ready is waited for, `patience` at most.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); what [`ConnectGuestError`](crate::ConnectGuestError) names.
+    pub async fn connect_guest(
+        mut self,
+        port: u32,
+        patience: Duration,
+    ) -> Result<UnixStream, ControlError> {
+        let patience_ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+        let call = ControlCall::ConnectGuest(ConnectGuestCall { port, patience_ms });
+        let handed_over = timeout(patience + CONNECTED, self.take_over(&call)).await;
+        match handed_over.unwrap_or_else(|late| Err(io::Error::new(io::ErrorKind::TimedOut, late)))
+        {
+            Ok((Answer::Ok(_), Some(connection))) => Ok(connection),
+            Ok((Answer::Ok(_), None)) => Err(ControlError::NoAnswer {
+                id: self.id.clone(),
+                source: io::Error::other("no connection came with the answer"),
+            }),
+            Ok((Answer::Error(refusal), _)) => Err(refusal.into()),
+            Err(source) => Err(ControlError::NoAnswer { id: self.id.clone(), source }),
+        }
+    }
+
+    async fn take_over(&mut self, call: &ControlCall) -> io::Result<(Answer, Option<UnixStream>)> {
+        self.send(call).await?;
+        // Nothing was read ahead: an answer follows its request.
+        let (line, descriptor) = receive(self.stream.get_ref(), MAX_LINE).await?;
+        let answer = serde_json::from_slice(&line).map_err(io::Error::other)?;
+        let connection = descriptor.map(|descriptor| {
+            let stream = std::os::unix::net::UnixStream::from(descriptor);
+            stream.set_nonblocking(true)?;
+            UnixStream::from_std(stream)
+        });
+        Ok((answer, connection.transpose()?))
+    }
+
     async fn exchange(&mut self, call: &ControlCall) -> io::Result<Answer> {
-        let mut text = serde_json::to_vec(call).map_err(io::Error::other)?;
-        text.push(b'\n');
-        self.stream.get_mut().write_all(&text).await?;
+        self.send(call).await?;
         let mut line = Vec::new();
         if !read_line(&mut self.stream, &mut line).await? {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         serde_json::from_slice(&line).map_err(io::Error::other)
+    }
+
+    async fn send(&mut self, call: &ControlCall) -> io::Result<()> {
+        let mut text = serde_json::to_vec(call).map_err(io::Error::other)?;
+        text.push(b'\n');
+        self.stream.get_mut().write_all(&text).await
     }
 }

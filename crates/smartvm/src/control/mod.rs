@@ -10,15 +10,17 @@
 //! | `info` | | `id`, `state`, `pid`, `firecrackerVersion` |
 //! | `pause`, `resume` | | `state` |
 //! | `metrics` | | a [`MetricsSnapshot`](crate::firecracker::MetricsSnapshot) |
+//! | `connect-guest` | `port`, `patienceMs` | `port`, and with it the descriptor of the connection |
 //! | `snapshot-create` | `name`, `base`, `keepPaused`, all optional | the snapshot's manifest |
 
 mod client;
+mod descriptor;
 mod request;
 mod serve;
 mod server;
 
 pub use client::{ControlClient, ControlError};
-pub use request::{ControlCall, MAX_LINE, SnapshotCreateCall};
+pub use request::{ConnectGuestCall, ControlCall, MAX_LINE, SnapshotCreateCall};
 pub use server::ControlServer;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! What can be asked over a control socket, and the form of the answers.
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,19 @@ pub enum ControlCall {
     Metrics,
     /// Save it.
     SnapshotCreate(SnapshotCreateCall),
+    /// Hand over a connection to a port of the guest.
+    ConnectGuest(ConnectGuestCall),
+}
+
+/// A connection that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConnectGuestCall {
+    /// The port of the guest.
+    pub port: u32,
+    /// How long a guest that has not told yet that it is ready is waited for, in milliseconds.
+    #[serde(default)]
+    pub patience_ms: u32,
 }
 
 /// A snapshot that is asked for.
@@ -82,9 +96,13 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn of(error: &SmartVmError) -> Self {
+        Self::told(error, error.code(), error.hint())
+    }
+
+    pub(super) fn told(error: &dyn Error, code: &str, hint: Option<String>) -> Self {
         let message = error.to_string();
         let mut causes: Vec<String> = Vec::new();
-        let mut source = std::error::Error::source(error);
+        let mut source = error.source();
         while let Some(cause) = source {
             let text = cause.to_string();
             // A transparent wrapper says what its source says.
@@ -93,7 +111,7 @@ impl Refusal {
             }
             source = cause.source();
         }
-        Self { code: error.code().to_owned(), message, causes, hint: error.hint() }
+        Self { code: code.to_owned(), message, causes, hint }
     }
 
     pub(super) fn bad_request(why: impl std::fmt::Display) -> Self {

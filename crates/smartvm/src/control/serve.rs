@@ -1,5 +1,6 @@
 //! One connection to a control socket.
 
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use rustix::process::geteuid;
@@ -8,7 +9,8 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufR
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::request::{Answer, ControlCall, MAX_LINE, Refusal};
+use super::descriptor::send;
+use super::request::{Answer, ConnectGuestCall, ControlCall, MAX_LINE, Refusal};
 use crate::audit::Asker;
 use crate::micro_vm::MicroVm;
 use crate::smart_vm_error::SmartVmError;
@@ -31,15 +33,15 @@ pub(super) async fn serve(vm: MicroVm, stream: UnixStream) {
             return;
         }
     };
-    let (reading, mut writing) = stream.into_split();
-    let mut reading = BufReader::new(reading);
+    let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
         line.clear();
-        let answer = match timeout(PATIENCE, read_line(&mut reading, &mut line)).await {
+        let (answer, connection) = match timeout(PATIENCE, read_line(&mut stream, &mut line)).await
+        {
             Ok(Ok(true)) => match ControlCall::parse(&line) {
                 Ok(call) => perform(&vm, call).await,
-                Err(error) => Answer::Error(Refusal::bad_request(error)),
+                Err(error) => (Answer::Error(Refusal::bad_request(error)), None),
             },
             Ok(Ok(false)) | Err(_) => return,
             Ok(Err(error)) => {
@@ -49,7 +51,13 @@ pub(super) async fn serve(vm: MicroVm, stream: UnixStream) {
         };
         let mut text = serde_json::to_vec(&answer).unwrap_or_default();
         text.push(b'\n');
-        if !matches!(timeout(PATIENCE, writing.write_all(&text)).await, Ok(Ok(()))) {
+        let sending = async {
+            match connection {
+                Some(connection) => send(stream.get_mut(), &text, connection.as_fd()).await,
+                None => stream.get_mut().write_all(&text).await,
+            }
+        };
+        if !matches!(timeout(PATIENCE, sending).await, Ok(Ok(()))) {
             return;
         }
     }
@@ -71,8 +79,10 @@ pub(super) async fn read_line(
     Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "a line that is cut off or too long"))
 }
 
-async fn perform(vm: &MicroVm, call: ControlCall) -> Answer {
+/// The answer to a call, and the connection that goes along with it.
+async fn perform(vm: &MicroVm, call: ControlCall) -> (Answer, Option<UnixStream>) {
     let done = match call {
+        ControlCall::ConnectGuest(call) => return connect_guest(vm, call).await,
         ControlCall::Info => info(vm).await,
         ControlCall::Pause => vm.pause().await.map(|()| json!({ "state": vm.state() })),
         ControlCall::Resume => vm.resume().await.map(|()| json!({ "state": vm.state() })),
@@ -81,9 +91,27 @@ async fn perform(vm: &MicroVm, call: ControlCall) -> Answer {
             vm.create_snapshot(call.into()).await.map(|snapshot| json!(snapshot.manifest()))
         }
     };
-    match done {
+    let answer = match done {
         Ok(value) => Answer::Ok(value),
         Err(error) => Answer::Error(Refusal::of(&error)),
+    };
+    (answer, None)
+}
+
+async fn connect_guest(
+    vm: &MicroVm,
+    ConnectGuestCall { port, patience_ms }: ConnectGuestCall,
+) -> (Answer, Option<UnixStream>) {
+    let connected = async {
+        vm.wait_for_agent(Duration::from_millis(patience_ms.into())).await?;
+        vm.connect_guest(port).await
+    };
+    match connected.await {
+        Ok(stream) => (Answer::Ok(json!({ "port": port })), Some(stream)),
+        Err(error) => {
+            let refusal = Refusal::told(&error, error.code(), error.hint());
+            (Answer::Error(refusal), None)
+        }
     }
 }
 

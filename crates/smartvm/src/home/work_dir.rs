@@ -1,11 +1,13 @@
 //! The directory in which a VM's Firecracker runs.
 
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Access as Permission, access};
+use rustix::fs::{Access as Permission, FileType, Mode, OFlags, access, fstat};
 
 use crate::jail::JailFiles;
 
@@ -94,6 +96,37 @@ impl WorkDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         }
+    }
+
+    /// Makes a socket in the directory that Firecracker may connect to, and of others root alone. For before it runs.
+    pub(crate) fn bind_socket(&self, name: &Path) -> io::Result<UnixListener> {
+        let listener = match &self.jail {
+            Some(jail) => jail.bind_socket(name)?,
+            None => {
+                let path = self.host_path(name);
+                let listener = UnixListener::bind(&path)?;
+                fs_err::set_permissions(&path, PermissionsExt::from_mode(0o600))?;
+                listener
+            }
+        };
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    }
+
+    /// Opens the socket that Firecracker made as `name`, to be connected to. Whatever else is there is not opened.
+    pub(crate) fn open_socket(&self, name: &Path) -> io::Result<OwnedFd> {
+        let socket = match &self.jail {
+            Some(jail) => jail.open_node(name)?,
+            None => {
+                let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                rustix::fs::open(self.host_path(name), flags, Mode::empty())?
+            }
+        };
+        if FileType::from_raw_mode(fstat(&socket)?.st_mode) == FileType::Socket {
+            return Ok(socket);
+        }
+        let text = format!("{} is no socket", name.display());
+        Err(io::Error::new(io::ErrorKind::InvalidData, text))
     }
 
     /// Lets Firecracker use a file that we made in the directory.

@@ -6,14 +6,15 @@
 //! sticky bit, as soon as the jailer is done with it (see [`JailFiles::seal`]).
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fchmod, fchown, fstat,
-    linkat, mkdirat, mknodat, openat, openat2, unlinkat,
+    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, chmodat, chownat, fchmod, fchown,
+    fstat, linkat, mkdirat, mknodat, openat, openat2, unlinkat,
 };
 use rustix::io::Errno;
 use smartvm_dir::PrivateDir;
@@ -129,6 +130,22 @@ impl JailFiles {
         self.own(&file)
     }
 
+    /// Makes a socket that the VM may connect to, before it runs.
+    pub(crate) fn bind_socket(&self, name: &Path) -> io::Result<UnixListener> {
+        let parent = self.parent(name)?;
+        let path = format!("/proc/self/fd/{}", parent.as_raw_fd());
+        let listener = UnixListener::bind(Path::new(&path).join(file_name(name)?))?;
+        chmodat(&parent, file_name(name)?, Mode::from_raw_mode(0o600), AtFlags::empty())?;
+        self.adopt(name)?;
+        Ok(listener)
+    }
+
+    /// A descriptor of what the VM has as `name`, which is followed nowhere.
+    pub(crate) fn open_node(&self, name: &Path) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(openat(self.parent(name)?, file_name(name)?, flags, Mode::empty())?)
+    }
+
     /// Takes the root directory back from the VM, which from then on can make files there, but not
     /// replace what others made. For when the jailer has done its work.
     pub(crate) fn seal(&self) -> io::Result<()> {
@@ -190,7 +207,7 @@ impl JailFiles {
     fn copy(&self, source: &Path, name: &Path) -> io::Result<()> {
         // By a path that the VM cannot lead elsewhere: the directory that is open here.
         let parent = self.parent(name)?;
-        let fd = std::os::fd::AsRawFd::as_raw_fd(&parent);
+        let fd = parent.as_raw_fd();
         let target = PathBuf::from(format!("/proc/self/fd/{fd}")).join(file_name(name)?);
         stage_drive(source, &target).map_err(io::Error::other)?;
         self.adopt(name)

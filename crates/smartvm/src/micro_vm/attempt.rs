@@ -13,6 +13,7 @@ use crate::image_use::ImagesInUse;
 use crate::network::Attached;
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::UffdHandler;
+use crate::vsock::Doorbell;
 
 /// The resources of a start that has not succeeded yet, in the order in which they are made.
 ///
@@ -37,6 +38,8 @@ pub(super) struct Attempt {
     pub(super) serial: Option<PipeCopy>,
     /// What gives the guest its memory, where it is not the kernel.
     pub(super) uffd: Option<UffdHandler>,
+    /// Hears that the guest is ready, where it has a way to tell.
+    pub(super) doorbell: Option<Doorbell>,
 }
 
 /// What awaits the private copies.

@@ -11,6 +11,7 @@ use super::files;
 use crate::config::VmSpec;
 use crate::network::Attached;
 use crate::smart_vm_error::SmartVmError;
+use crate::vsock::SOCKET;
 
 /// A Firecracker that was started and knows nothing yet.
 ///
@@ -87,7 +88,7 @@ impl Configure<'_> {
 
     async fn vsock(&self) -> Result<(), SmartVmError> {
         let Some(vsock) = &self.spec.config().vsock else { return Ok(()) };
-        let vsock = vsock.to_wire(files::VSOCK);
+        let vsock = vsock.to_wire(SOCKET);
         self.tell("attach the vsock", self.client.put_vsock(&vsock)).await
     }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::attempt::{Attempt, Left};
 use super::call::call;
 use super::device_files::DeviceFiles;
-use super::handle::{Published, Running, VmSetup};
+use super::handle::{GuestSocket, Published, Running, VmSetup};
 use super::inbox::{Inbox, Outcome, memory_lost};
 use super::report::{EndCause, StartReport, StopReport, VmEnd};
 use super::request::{Reply, Request};
@@ -23,6 +23,7 @@ use crate::home::VmDir;
 use crate::lifecycle::{Call, VmState, admit};
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::{CreateSnapshot, Snapshot, SnapshotError, UffdError, UffdHandler};
+use crate::vsock::Doorbell;
 
 /// How long the recording of the console may take after the guest's end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -52,6 +53,8 @@ struct Live {
     files: DeviceFiles,
     /// What gives the guest its memory, where it is not the kernel. Dropped last.
     uffd: Option<UffdHandler>,
+    /// Hears the guest for as long as it lives.
+    _doorbell: Option<Doorbell>,
     /// The snapshot that the guest's changes are counted from.
     counted_from: Option<Uuid>,
 }
@@ -163,11 +166,25 @@ impl Driver {
             running.metrics = process.metrics();
             running.process_id = Some(process.identity().pid);
             running.client = Some(Arc::clone(&client));
+            running.guest = attempt.doorbell.as_ref().map(|doorbell| GuestSocket {
+                work_dir: dir.work_dir(),
+                firecracker: process.identity().pid,
+                rings: doorbell.rings(),
+            });
         });
         let files = DeviceFiles::of(&self.setup, dir.work_dir(), images);
-        let Attempt { recording, serial, uffd, .. } = attempt;
-        self.live =
-            Some(Live { process, client, dir, recording, serial, files, uffd, counted_from });
+        let Attempt { recording, serial, uffd, doorbell, .. } = attempt;
+        self.live = Some(Live {
+            process,
+            client,
+            dir,
+            recording,
+            serial,
+            files,
+            uffd,
+            _doorbell: doorbell,
+            counted_from,
+        });
         self.state.send_replace(state);
         report
     }
@@ -344,6 +361,7 @@ impl Driver {
         self.publish(|running| {
             running.client = None;
             running.process_id = None;
+            running.guest = None;
         });
         self.setup.audit.happened(self.setup.spec.id().as_str(), "ended", cause.name());
         let state = if crashed { VmState::Error } else { VmState::Stopped };

@@ -18,8 +18,6 @@ pub(super) const KERNEL: &str = "kernel";
 pub(super) const INITRD: &str = "initrd";
 const DRIVES: &str = "drives";
 const PMEM: &str = "pmem";
-/// Where Firecracker listens for connections to the guest.
-pub(super) const VSOCK: &str = "vsock.sock";
 /// Where the guest's serial port leads, when it is not the console.
 pub(super) const SERIAL: &str = "serial.out";
 

@@ -16,7 +16,7 @@ use super::request::{Reply, Request};
 use super::update::Update;
 use crate::audit::{Asker, AuditLog, AuditedRequest};
 use crate::config::VmSpec;
-use crate::home::RuntimeDir;
+use crate::home::{RuntimeDir, WorkDir};
 use crate::lifecycle::{Call, VmState};
 use crate::manager::Registry;
 use crate::network::ManagerNetwork;
@@ -82,6 +82,17 @@ pub(super) struct Running {
     pub(super) log: Option<FirecrackerLog>,
     pub(super) metrics: Option<Metrics>,
     pub(super) process_id: Option<u32>,
+    pub(super) guest: Option<GuestSocket>,
+}
+
+/// The way to the guest of a VM with a vsock.
+#[derive(Debug, Clone)]
+pub(crate) struct GuestSocket {
+    pub(crate) work_dir: WorkDir,
+    /// Who listens on the socket in it.
+    pub(crate) firecracker: u32,
+    /// How often the guest has rung.
+    pub(crate) rings: watch::Receiver<u64>,
 }
 
 impl MicroVm {
@@ -259,6 +270,11 @@ impl MicroVm {
     #[must_use]
     pub fn socket_path(&self) -> PathBuf {
         crate::home::socket_path(&self.runtime_dir())
+    }
+
+    /// The way to the guest, while it runs and when it has a vsock.
+    pub(crate) fn guest_socket(&self) -> Option<GuestSocket> {
+        self.running(|running| running.guest.clone())
     }
 
     /// Whether the VM will never run again.

@@ -29,6 +29,7 @@ use crate::lifecycle::VmState;
 use crate::network::{Attached, Plan};
 use crate::preflight;
 use crate::smart_vm_error::SmartVmError;
+use crate::vsock::{self, Doorbell};
 
 /// How long Firecracker may take to read kernel and initial RAM disk, which it does before it answers.
 const BOOT_PATIENCE: Duration = Duration::from_secs(60);
@@ -82,7 +83,7 @@ pub(super) async fn start(setup: &VmSetup, attempt: &mut Attempt) -> Result<Star
         clock.step("attach devices");
     }
     if let Some(path) = configure.vsock_path() {
-        dir.link(path, Path::new(files::VSOCK)).map_err(unusable_dir)?;
+        dir.link(path, Path::new(vsock::SOCKET)).map_err(unusable_dir)?;
     }
     let patient = client.clone().with_deadline(BOOT_PATIENCE);
     call(process, "start the guest", patient.instance_start()).await?;
@@ -154,6 +155,9 @@ pub(super) async fn bring_up(
     }
     let work_dir = dir.work_dir();
     lay_out(&work_dir, &mut attempt.staging).map_err(unusable_dir)?;
+    if setup.spec.config().vsock.is_some() {
+        attempt.doorbell = Some(Doorbell::listen(&work_dir).map_err(unusable_dir)?);
+    }
     let Pipes { log, metrics, serial } = copies.pipes(setup, &work_dir).map_err(unusable_dir)?;
     attempt.serial = serial;
     let logger = setup.spec.config().logger.as_ref();
