@@ -3,7 +3,7 @@
 //! With `--json`, `status` prints an array of networks: `bridge`, `subnet`, `isolation`, `egress`,
 //! `bounds` (`connections`, `newConnectionsPerSecond`), `bridgeIsOurs`, `bridgeUp`, `rulesInForce`, `rulesProblem`, `ownerless`, `wireguard` (what it is to be), `wireguardState`
 //! (what there is of it, with `ready` and `peers`), `foreignBlocks` (chains of other programs that stop guests: `family`, `table`,
-//! `chain`, `program`, `stops`, `remedies`), `refused` (rules that refuse, with `packets` and `bytes`) and `guests`; `list` an array of guests: `vm`, `iface`, `tap`, `mac`,
+//! `chain`, `backend` (`nftables` or `iptablesLegacy`), `program`, `stops`, `remedies`), `refused` (rules that refuse, with `packets` and `bytes`) and `guests`; `list` an array of guests: `vm`, `iface`, `tap`, `mac`,
 //! `address`, `egress`, `published`; `rules` an array of a VM's devices with `own` and `network`, each an
 //! array of rules with `packets` and `bytes`, and `bounds` with `refusedNew` and `refusedOpen` (packets; guests with the same bounds
 //! share them); `firewall` `{"cut":N}`; `reload` `{"reloaded":[…]}`; `gc`

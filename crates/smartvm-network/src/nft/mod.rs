@@ -21,7 +21,9 @@ mod verify;
 pub use counters::RuleCounter;
 pub use elements::{Element, ElementData};
 pub use field::Field;
-pub use foreign::{ForeignBlock, ForeignProgram, GuestTraffic};
+pub use foreign::{
+    ForeignBackend, ForeignBlock, ForeignProgram, ForwardHook, GuestTraffic, LegacyTable,
+};
 pub use nftables::{Change, Nftables};
 pub use ruleset::{
     Action, Base, Bound, Chain, ChainKind, Family, FlowRange, Hook, Match, Rule, Ruleset, Set,

@@ -40,7 +40,7 @@ fn judge(blocks: Result<Vec<ForeignBlock>, String>) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use smartvm_network::nft::{ForeignProgram, GuestTraffic};
+    use smartvm_network::nft::{ForeignBackend, ForeignProgram, GuestTraffic};
 
     use super::super::report::Status;
     use super::*;
@@ -51,6 +51,7 @@ mod tests {
             family: "ip",
             table: "filter".to_owned(),
             chain: "FORWARD".to_owned(),
+            backend: ForeignBackend::IptablesLegacy,
             program: ForeignProgram::Docker,
             stops: vec![GuestTraffic::Connections, GuestTraffic::Answers],
             remedies: vec!["iptables -I one".to_owned(), "iptables -I two".to_owned()],
@@ -59,7 +60,7 @@ mod tests {
         assert_eq!(check.status, Status::Warn);
         assert_eq!(
             check.found,
-            "the chain ip filter FORWARD of Docker stops connections of guests, answers to guests"
+            "the chain ip filter FORWARD of Docker in iptables-legacy stops connections of guests, answers to guests"
         );
         assert!(check.remedy.unwrap().ends_with("root:\niptables -I one\niptables -I two"));
         assert_eq!(judge(Ok(Vec::new())).status, Status::Pass);

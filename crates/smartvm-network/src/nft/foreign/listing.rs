@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::super::kernel as k;
+use super::matching;
+use super::probe::Probe;
+use super::verdict::{Effect, Holds};
+use super::walk::Chains;
 use crate::netlink::{Attributes, Message, NetlinkError, NetlinkSocket, Request};
 
 /// `NF_INET_FORWARD`, the number of the hook.
@@ -22,6 +26,11 @@ pub(super) struct TableId {
 }
 
 impl TableId {
+    /// A table of IPv4 packets alone.
+    pub(super) const fn of_ipv4(name: String) -> Self {
+        Self { family: FAMILIES[1].0, name }
+    }
+
     pub(super) fn family_name(&self) -> &'static str {
         FAMILIES.iter().find(|(number, _)| *number == self.family).map_or("?", |(_, name)| name)
     }
@@ -89,21 +98,8 @@ impl<'a> Listing<'a> {
     }
 
     /// The rules of a chain; none when it has none.
-    pub(super) fn rules(&self, chain: &str) -> &[Message] {
+    fn rules(&self, chain: &str) -> &[Message] {
         self.chains.get(chain).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// Whether a rule of a chain leads to another.
-    pub(super) fn leads_to(&self, chain: &str, other: &str) -> bool {
-        let leads = |rule: &Message| {
-            let mut expressions = rule.attributes(k::HEADER).within(k::RULE_EXPRESSIONS);
-            expressions.any(|(_, expression)| {
-                let data = Attributes::new(expression).within(k::EXPRESSION_DATA);
-                let verdict = data.within(k::IMMEDIATE_DATA).within(k::DATA_VERDICT);
-                verdict.text(k::VERDICT_CHAIN) == Some(other)
-            })
-        };
-        self.rules(chain).iter().any(leads)
     }
 
     /// How long the keys of a set are; none when that is not told.
@@ -136,6 +132,36 @@ impl<'a> Listing<'a> {
             }
         }
         Ok(found)
+    }
+}
+
+impl Chains for Listing<'_> {
+    fn count(&self, chain: &str) -> usize {
+        self.rules(chain).len()
+    }
+
+    fn judge(
+        &mut self,
+        chain: &str,
+        rule: usize,
+        probe: &Probe,
+    ) -> Result<(Holds, Effect), NetlinkError> {
+        match self.rules(chain).get(rule).cloned() {
+            Some(rule) => matching::judge(&rule, probe, self),
+            None => Ok((Holds::No, Effect::Continue)),
+        }
+    }
+
+    fn leads_to(&self, chain: &str, other: &str) -> bool {
+        let leads = |rule: &Message| {
+            let mut expressions = rule.attributes(k::HEADER).within(k::RULE_EXPRESSIONS);
+            expressions.any(|(_, expression)| {
+                let data = Attributes::new(expression).within(k::EXPRESSION_DATA);
+                let verdict = data.within(k::IMMEDIATE_DATA).within(k::DATA_VERDICT);
+                verdict.text(k::VERDICT_CHAIN) == Some(other)
+            })
+        };
+        self.rules(chain).iter().any(leads)
     }
 }
 

@@ -1,31 +1,11 @@
 //! Whether a rule is about a packet of which a part is known, and what it then does.
 
 use super::super::kernel as k;
+use super::extension;
 use super::listing::{Found, Listing};
-use super::probe::{Known, Probe};
+use super::probe::{Known, Probe, equals};
+use super::verdict::{Effect, Holds};
 use crate::netlink::{Attributes, Message, NetlinkError};
-
-/// Whether something holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Holds {
-    No,
-    Maybe,
-    Yes,
-}
-
-/// What a rule does with what it matches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// The next rule has it.
-    Continue,
-    Accept,
-    Drop,
-    Return,
-    Jump(String),
-    Goto(String),
-    /// It is not known what.
-    Unknown,
-}
 
 const META_PROTOCOL: u32 = 1;
 const CT_DIRECTION: u32 = 1;
@@ -127,9 +107,15 @@ pub(super) fn judge(
                 effect = Effect::Unknown;
                 Holds::Yes
             }
-            "match" => extension(data, probe),
+            "match" => {
+                let info = data.find(EXTENSION_INFO).unwrap_or_default();
+                let revision = data.be32(EXTENSION_REVISION);
+                let revision = revision.and_then(|it| u8::try_from(it).ok());
+                let name = data.text(EXTENSION_NAME).unwrap_or_default();
+                extension::holds(name, revision, info, probe)
+            }
             "target" => {
-                effect = target(data);
+                effect = extension::effect(data.text(EXTENSION_NAME).unwrap_or_default());
                 Holds::Yes
             }
             _ => Holds::Maybe,
@@ -205,29 +191,11 @@ fn bitwise(registers: &mut Registers, data: Attributes<'_>) {
 fn compare(registers: &Registers, data: Attributes<'_>) -> Holds {
     let wanted = data.within(k::CMP_DATA).find(k::DATA_VALUE).unwrap_or_default();
     let value = registers.read(data.be32(k::CMP_SREG), wanted.len());
-    let differs =
-        value.iter().zip(wanted).any(|(byte, wanted)| byte.is_some_and(|it| it != *wanted));
-    let equal = if differs {
-        Holds::No
-    } else if value.iter().all(Option::is_some) {
-        Holds::Yes
-    } else {
-        Holds::Maybe
-    };
+    let equal = equals(&value, wanted);
     match data.be32(k::CMP_OP) {
         Some(k::CMP_EQUAL) => equal,
         Some(k::CMP_NOT_EQUAL) => equal.not(),
         _ => Holds::Maybe,
-    }
-}
-
-impl Holds {
-    const fn not(self) -> Self {
-        match self {
-            Self::No => Self::Yes,
-            Self::Maybe => Self::Maybe,
-            Self::Yes => Self::No,
-        }
     }
 }
 
@@ -271,45 +239,4 @@ fn verdict(data: Attributes<'_>) -> Option<Effect> {
         -1 => Effect::Continue,
         _ => Effect::Unknown,
     })
-}
-
-/// A match of iptables.
-fn extension(data: Attributes<'_>, probe: &Probe) -> Holds {
-    let info = data.find(EXTENSION_INFO).unwrap_or_default();
-    match data.text(EXTENSION_NAME) {
-        Some("comment") => Holds::Yes,
-        Some("conntrack") if data.be32(EXTENSION_REVISION) == Some(3) => {
-            conntrack(info, probe).unwrap_or(Holds::Maybe)
-        }
-        _ => Holds::Maybe,
-    }
-}
-
-/// `xt_conntrack_mtinfo3`, when it asks for the state alone.
-fn conntrack(info: &[u8], probe: &Probe) -> Option<Holds> {
-    const STATE: u16 = 1;
-    const DESTINATION_CHANGED: u16 = 1 << 7;
-    let half = |at: usize| Some(u16::from_ne_bytes(info.get(at..at + 2)?.try_into().ok()?));
-    let (flags, inverted, states) = (half(146)?, half(148)?, half(150)?);
-    if flags != STATE {
-        return None;
-    }
-    // The bits are those of `ct state`, but for that of a changed destination.
-    let led = probe.traffic == super::GuestTraffic::Published;
-    let is_one =
-        u32::from(states) & probe.state() != 0 || (led && states & DESTINATION_CHANGED != 0);
-    let holds = is_one != (inverted & STATE != 0);
-    Some(if holds { Holds::Yes } else { Holds::No })
-}
-
-/// A target of iptables.
-fn target(data: Attributes<'_>) -> Effect {
-    match data.text(EXTENSION_NAME) {
-        Some("REJECT" | "DROP") => Effect::Drop,
-        Some(
-            "LOG" | "NFLOG" | "MARK" | "CONNMARK" | "TCPMSS" | "CHECKSUM" | "TRACE" | "CT" | "DSCP"
-            | "TOS" | "CLASSIFY",
-        ) => Effect::Continue,
-        _ => Effect::Unknown,
-    }
 }

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::Serialize;
 
+use super::verdict::Holds;
 use crate::InterfaceName;
 
 /// A kind of packets that guests depend on.
@@ -21,10 +22,25 @@ pub enum GuestTraffic {
 /// Bytes, as far as they are known.
 pub(super) type Known = Vec<Option<u8>>;
 
+/// Whether bytes are the wanted ones, as far as they are known.
+pub(super) fn equals(value: &[Option<u8>], wanted: &[u8]) -> Holds {
+    let differs =
+        value.iter().zip(wanted).any(|(byte, wanted)| byte.is_some_and(|it| it != *wanted));
+    if differs {
+        Holds::No
+    } else if value.iter().all(Option::is_some) {
+        Holds::Yes
+    } else {
+        Holds::Maybe
+    }
+}
+
 /// A TCP packet of guests on its way through the host.
 #[derive(Debug, Clone)]
 pub(super) struct Probe {
     pub(super) traffic: GuestTraffic,
+    /// Whether it has been answered on its connection before.
+    answered: bool,
     /// The names of the links that it comes in and goes out by.
     pub(super) link_in: Known,
     pub(super) link_out: Known,
@@ -41,8 +57,21 @@ const ANSWERED: u32 = 2 | 8 | 0x10;
 const TCP: u8 = 6;
 
 impl Probe {
-    /// Packets of a guest with this address, which leave by `uplink` if that is known.
-    pub(super) fn new(
+    /// The packets of a kind of a guest with this address, which leave by `uplink` if that is known: that which begins a
+    /// connection, and those that go on with it.
+    pub(super) fn all(
+        traffic: GuestTraffic,
+        bridge: &InterfaceName,
+        uplink: Option<&str>,
+        guest: Ipv4Addr,
+    ) -> impl Iterator<Item = Self> {
+        let goes_on = Self::new(traffic, bridge, uplink, guest);
+        let begins = Self { answered: false, ..goes_on.clone() };
+        let begins = Some(begins).filter(|_| traffic != GuestTraffic::Answers);
+        begins.into_iter().chain([goes_on])
+    }
+
+    fn new(
         traffic: GuestTraffic,
         bridge: &InterfaceName,
         uplink: Option<&str>,
@@ -59,23 +88,20 @@ impl Probe {
         for (byte, known) in header[at..at + 4].iter_mut().zip(guest.octets()) {
             *byte = Some(known);
         }
-        Self { traffic, link_in, link_out, header }
+        Self { traffic, answered: true, link_in, link_out, header }
     }
 
     /// `ct state`.
     pub(super) const fn state(&self) -> u32 {
-        match self.traffic {
-            GuestTraffic::Connections | GuestTraffic::Published => NEW,
-            GuestTraffic::Answers => ESTABLISHED,
-        }
+        if self.answered { ESTABLISHED } else { NEW }
     }
 
     /// `ct status`.
     pub(super) const fn status(&self) -> u32 {
+        let answered = if self.answered { ANSWERED } else { 0 };
         match self.traffic {
-            GuestTraffic::Connections => 0,
-            GuestTraffic::Answers => ANSWERED,
-            GuestTraffic::Published => LED,
+            GuestTraffic::Connections | GuestTraffic::Answers => answered,
+            GuestTraffic::Published => answered | LED,
         }
     }
 

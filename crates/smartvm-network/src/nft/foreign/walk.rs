@@ -1,9 +1,26 @@
 //! The ways that a packet may take through chains, of which not all is known.
 
-use super::listing::{ForwardChain, Listing};
-use super::matching::{Effect, Holds, judge};
+use super::listing::ForwardChain;
 use super::probe::Probe;
+use super::verdict::{Effect, Holds};
 use crate::netlink::NetlinkError;
+
+/// The chains of a table.
+pub(super) trait Chains {
+    /// How many rules a chain has.
+    fn count(&self, chain: &str) -> usize;
+
+    /// Whether a rule of a chain is about a packet, and what it then does.
+    fn judge(
+        &mut self,
+        chain: &str,
+        rule: usize,
+        probe: &Probe,
+    ) -> Result<(Holds, Effect), NetlinkError>;
+
+    /// Whether a rule of a chain leads to another.
+    fn leads_to(&self, chain: &str, other: &str) -> bool;
+}
 
 /// What may become of a packet in a chain.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,29 +40,28 @@ const UNKNOWN: Ends = Ends { accepted: true, dropped: true, returned: true };
 
 /// Whether a base chain drops a packet, whatever is not known of it.
 pub(super) fn stops(
-    listing: &mut Listing<'_>,
+    chains: &mut impl Chains,
     base: &ForwardChain,
     probe: &Probe,
 ) -> Result<bool, NetlinkError> {
-    let ends = walk(listing, &base.name, probe, (0, &mut 0))?;
+    let ends = walk(chains, &base.name, probe, (0, &mut 0))?;
     let passes = ends.accepted || (ends.returned && !base.drops);
     Ok(!passes)
 }
 
 fn walk(
-    listing: &mut Listing<'_>,
+    chains: &mut impl Chains,
     chain: &str,
     probe: &Probe,
     (depth, looked_at): (u32, &mut u32),
 ) -> Result<Ends, NetlinkError> {
     let mut ends = Ends::default();
-    let rules = listing.rules(chain).to_vec();
-    for rule in &rules {
+    for rule in 0..chains.count(chain) {
         *looked_at += 1;
         if depth > DEPTH || *looked_at > RULES {
             return Ok(UNKNOWN);
         }
-        let (holds, effect) = judge(rule, probe, listing)?;
+        let (holds, effect) = chains.judge(chain, rule, probe)?;
         if holds == Holds::No {
             continue;
         }
@@ -57,13 +73,13 @@ fn walk(
             Effect::Drop => ends.dropped = true,
             Effect::Return => ends.returned = true,
             Effect::Jump(next) => {
-                let within = walk(listing, &next, probe, (depth + 1, looked_at))?;
+                let within = walk(chains, &next, probe, (depth + 1, looked_at))?;
                 ends.accepted |= within.accepted;
                 ends.dropped |= within.dropped;
                 goes_on |= within.returned;
             }
             Effect::Goto(next) => {
-                let within = walk(listing, &next, probe, (depth + 1, looked_at))?;
+                let within = walk(chains, &next, probe, (depth + 1, looked_at))?;
                 ends.accepted |= within.accepted;
                 ends.dropped |= within.dropped;
                 ends.returned |= within.returned;
