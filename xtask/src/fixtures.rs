@@ -6,6 +6,7 @@
 //! | `kernel/vmlinuz`, `kernel/modules` | the distribution's newest kernel | its package, unpacked |
 //! | `busybox` | a static busybox | its package, unpacked |
 //! | `rootfs.ext4`, `rootfs.squashfs`, `rootfs.tar.gz` | a small Linux | made of that busybox |
+//! | `firewalls` | Docker and firewalld | their packages, unpacked |
 //! | `agent` | our static init for guests | this checkout |
 //! | `imported` | a kernel store with that kernel | `smartvm kernel import` of this checkout |
 //! | `venv` | virtme-ng, pinned, which boots the lab | PyPI |
@@ -14,6 +15,7 @@
 
 pub(crate) mod busybox;
 pub(crate) mod firecracker;
+pub(crate) mod firewalls;
 pub(crate) mod kernel;
 mod publish;
 pub(crate) mod qemu;
@@ -44,6 +46,8 @@ pub(crate) fn fixtures() -> anyhow::Result<ExitCode> {
     let firecracker = firecracker::ensure_pinned()?;
     let guest = ensure_guest()?;
     let dist = dist::dist()?;
+    let firewalls = firewalls::ensure()?;
+    say::result(format!("SMARTVM_FIREWALLS={}", firewalls.display()));
     for (name, value) in variables(&firecracker, &guest, &dist)? {
         say::result(format!("{name}={}", value.display()));
     }

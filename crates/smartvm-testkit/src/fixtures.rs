@@ -16,6 +16,7 @@
 //! | [`rootfs_ext4`] | `SMARTVM_ROOTFS_EXT4` | `target/fixtures/rootfs.ext4` |
 //! | [`rootfs_squashfs`] | `SMARTVM_ROOTFS_SQUASHFS` | `target/fixtures/rootfs.squashfs` |
 //! | [`rootfs_tar`] | `SMARTVM_ROOTFS_TAR` | `target/fixtures/rootfs.tar.gz` |
+//! | [`firewalls`] | `SMARTVM_FIREWALLS` | `target/fixtures/firewalls` |
 //! | [`command`] | `SMARTVM_COMMAND` | `target/debug/smartvm` |
 //!
 //! All of them panic when the file is missing, since a test that needs it could only pass for the
@@ -100,6 +101,13 @@ pub fn rootfs_squashfs() -> PathBuf {
 #[track_caller]
 pub fn rootfs_tar() -> PathBuf {
     fixture("SMARTVM_ROOTFS_TAR", "fixtures/rootfs.tar.gz")
+}
+
+/// The packages of Docker and firewalld, unpacked.
+#[must_use]
+#[track_caller]
+pub fn firewalls() -> PathBuf {
+    fixture("SMARTVM_FIREWALLS", "fixtures/firewalls")
 }
 
 /// The `smartvm` command.

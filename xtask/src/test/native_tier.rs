@@ -3,13 +3,16 @@
 use super::nextest::{self, Ran};
 use super::tier::TestFixtures;
 use crate::apt;
+use crate::fixtures::firewalls;
 
 pub(super) fn perform(fixtures: &TestFixtures, filters: &[String]) -> anyhow::Result<Ran> {
     let why = "the tests of networks ask it what the kernel has, and what a guest reaches";
     apt::ensure_program("nft", "nftables", why)?;
     apt::ensure_program("iptables-nft", "iptables", "networks are tested beside Docker's rules")?;
     apt::ensure_program("ping", "iputils-ping", why)?;
+    let mut variables = fixtures.variables()?;
+    variables.push(("SMARTVM_FIREWALLS", firewalls::ensure()?.into()));
     // Of the workspace, as in every build of tests: with other features nothing built would be shared.
     let tests = ["--workspace", "--test", "native", "--test", "network"];
-    nextest::perform(&tests, &fixtures.variables()?, filters)
+    nextest::perform(&tests, &variables, filters)
 }
