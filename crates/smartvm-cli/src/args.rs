@@ -10,6 +10,7 @@ use crate::completions::CompletionsArgs;
 use crate::exit_code::Exit;
 use crate::firecracker::FirecrackerArgs;
 use crate::image::ImageArgs;
+use crate::image_size::SizeMib;
 use crate::kernel::KernelArgs;
 use crate::metrics::MetricsArgs;
 use crate::net::NetArgs;
@@ -31,6 +32,7 @@ Environment:
   SMARTVM_BASE_IMAGE_CACHE_DIR                    as --image-cache-dir
   SMARTVM_MAX_STORED_BASE_IMAGES, SMARTVM_BUCKET_URL, SMARTVM_RELEASE_URL   as the flags of `image pull`
   SMARTVM_AUDIT                                   as --audit
+  SMARTVM_DISK_BUDGET                             as --disk-budget
   SMARTVM_AGENT                                   the guest init that `kernel import` packs
   NO_COLOR                                        no colours";
 
@@ -120,6 +122,17 @@ pub(crate) struct Global {
         hide_possible_values = true
     )]
     pub(crate) audit: Option<Switch>,
+    /// How much of the disk the VMs may come to take, together with the snapshots, images, kernels and logs of
+    /// the data directory, such as 200G: a start or a snapshot that does not fit is refused [default: no
+    /// bound but the disk's own, of which a twentieth, 1 GiB at most, stays free]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SIZE",
+        env = "SMARTVM_DISK_BUDGET",
+        hide_env_values = true
+    )]
+    pub(crate) disk_budget: Option<SizeMib>,
     /// Print data as JSON on stdout, and an error as JSON on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,

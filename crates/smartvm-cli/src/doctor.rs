@@ -6,6 +6,7 @@
 //! name in `figures` ends with its unit.
 
 use anstyle::{AnsiColor, Style};
+use smartvm::DiskLedger;
 use smartvm::doctor::{Check, DoctorOptions, DoctorReport, Status, examine};
 
 use crate::exit_code::Exit;
@@ -33,6 +34,7 @@ pub(crate) fn perform(settings: &Settings, printer: Printer) -> Result<Exit, Fai
     options.firecracker.clone_from(&settings.firecracker);
     options.path_var.clone_from(&settings.path_var);
     options.network_dir.clone_from(&settings.network_dir);
+    options.disk = DiskLedger::from(&settings.options());
     let report = examine(&options);
     if printer.wants_json() {
         printer.json(&report)?;

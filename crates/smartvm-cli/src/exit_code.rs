@@ -116,6 +116,8 @@ impl Exit {
             | "JAILER_NOT_EXECUTABLE"
             | "JAILER_VERSION_MISMATCH"
             | "JAILER_WRONG_ARCH"
+            | "DISK_BUDGET_EXCEEDED"
+            | "DISK_NO_ROOM"
             | "HOST_LOCK_BUSY"
             | "JAIL_DIR_UNUSABLE"
             | "JAIL_NO_SPACE"

@@ -70,6 +70,9 @@ pub(crate) fn perform(
 ) -> Result<Exit, Failure> {
     let store = ReleaseStore::open(&settings.options().releases_dir());
     let store = store.map_err(|error| Failure::of(&error, error.code(), error.hint()))?;
+    if matches!(verb, FirecrackerVerb::Install(_)) {
+        settings.admit_image()?;
+    }
     match verb {
         FirecrackerVerb::Install(args) => install::perform(args, &store, printer)?,
         FirecrackerVerb::List => list::perform(&store, printer)?,

@@ -80,6 +80,9 @@ pub(crate) fn perform(
     settings: &Settings,
     printer: Printer,
 ) -> Result<Exit, Failure> {
+    if matches!(verb, ImageVerb::Pull(_) | ImageVerb::Build(_)) {
+        settings.admit_image()?;
+    }
     match verb {
         ImageVerb::Pull(args) => pull::perform(args, settings, printer)?,
         ImageVerb::List => list::perform(settings, printer)?,

@@ -65,6 +65,9 @@ pub(crate) fn perform(
     printer: Printer,
 ) -> Result<Exit, Failure> {
     let store = settings.kernels()?;
+    if matches!(verb, KernelVerb::Import(_)) {
+        settings.admit_image()?;
+    }
     match verb {
         KernelVerb::Import(args) => import::perform(args, &store, settings, printer)?,
         KernelVerb::List => list::perform(&store, printer)?,

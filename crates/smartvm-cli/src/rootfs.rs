@@ -46,6 +46,7 @@ pub(crate) fn perform(
     settings: &Settings,
     printer: Printer,
 ) -> Result<Exit, Failure> {
+    settings.admit_image()?;
     match verb {
         RootfsVerb::Create(args) => create::perform(args, settings, printer)?,
         RootfsVerb::Clone(args) => clone::perform(args, settings, printer)?,

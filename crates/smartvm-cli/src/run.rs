@@ -113,8 +113,12 @@ async fn own(
 ) -> Result<Exit, Failure> {
     let mut interrupts = Interrupts::catch()
         .map_err(|error| Failure::new("NO_SIGNALS", "failed to catch signals").caused_by(&error))?;
-    let manager =
-        SmartVm::new(settings.options()).map_err(|e| Failure::of(&e, e.code(), e.hint()))?;
+    let opened = tokio::select! {
+        biased;
+        interrupt = interrupts.next() => return Ok(interrupt.exit()),
+        opened = SmartVm::open(settings.options()) => opened,
+    };
+    let manager = opened.map_err(|e| Failure::of(&e, e.code(), e.hint()))?;
     let vm = describe(&manager).map_err(|e| Failure::of(&e, e.code(), e.hint()))?;
     report.id = Some(vm.id().to_string());
     report.note_state(vm.state());

@@ -12,6 +12,7 @@
 //! | `SMARTVM_BUCKET_URL` | where they come from without a manifest | `image pull --bucket-url` |
 //! | `SMARTVM_RELEASE_URL` | where Firecracker comes from | `firecracker install --release-url` |
 //! | `SMARTVM_AUDIT` | whether it is written down who asks for what | `--audit` |
+//! | `SMARTVM_DISK_BUDGET` | how much of the disk VMs may come to take | `--disk-budget` |
 //! | `SMARTVM_VERIFY_KEY` | which key images and snapshots must be signed by | `--verify` of `run`, `snapshot restore` |
 //! | `SMARTVM_AGENT` | which guest init `kernel import` packs | `kernel import --init` |
 //! | `XDG_DATA_HOME`, `HOME` | the default data directory of a user who is not root | |
@@ -25,8 +26,8 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use smartvm::SmartVmOptions;
 use smartvm::audit::AuditLog;
+use smartvm::{DiskLedger, SmartVmOptions};
 use smartvm_firecracker::FirecrackerBinary;
 use smartvm_images::{HostTools, KernelStore};
 use smartvm_network::WireGuardOptions;
@@ -60,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) accepted_defects: Vec<String>,
     /// Whether it is written down who asks what of which VM, when that was said.
     pub(crate) audit: Option<bool>,
+    /// How many bytes of the disk may be taken, when that was said.
+    pub(crate) disk_budget: Option<u64>,
     /// `PATH`.
     pub(crate) path_var: Option<OsString>,
     /// `SMARTVM_AGENT`.
@@ -99,6 +102,7 @@ impl Settings {
             verify_key: None,
             accepted_defects: global.accept_defect.clone(),
             audit: global.audit.map(|audit| audit == Switch::On),
+            disk_budget: global.disk_budget.map(|size| size.0 << 20),
             path_var: variable("PATH"),
             agent: variable("SMARTVM_AGENT").map(PathBuf::from),
         })
@@ -123,6 +127,7 @@ impl Settings {
             verify_key: self.verify_key.clone(),
             accepted_defects: self.accepted_defects.clone(),
             audit: self.audit,
+            disk_budget: self.disk_budget,
             ..SmartVmOptions::default()
         }
     }
@@ -147,6 +152,16 @@ impl Settings {
     /// Where the programs that make file systems are.
     pub(crate) fn host_tools(&self) -> HostTools {
         self.path_var.as_deref().map_or_else(HostTools::default, HostTools::on_path)
+    }
+
+    /// Refuses an image, a kernel or a release that is about to be made or fetched where the disk budget is used
+    /// up. How large it will be is not known.
+    ///
+    /// # Errors
+    /// `DISK_BUDGET_EXCEEDED`, `DISK_LEDGER_FAILED`.
+    pub(crate) fn admit_image(&self) -> Result<(), Failure> {
+        let admitted = DiskLedger::from(&self.options()).check("it", 1);
+        admitted.map_err(|error| Failure::of(&error, error.code(), error.hint()))
     }
 
     /// The kernels that were imported.

@@ -4,10 +4,12 @@
 //!   change what its name leads to,
 //! * `private_dir` keeps the descriptor of such a directory: all that is below it is reached through it,
 //! * `entries` and `remove` list what is in one, and empty it whoever filled it,
-//! * `lock` holds the locks of several processes, with a deadline, and `holder` says who has them,
+//! * `lock` holds the locks of several processes, with a deadline, `give_up` ends such a wait before it, and
+//!   `holder` says who has them,
 //! * `process_identity` is a process as a record in such a directory names it.
 
 mod entries;
+mod give_up;
 mod holder;
 mod lock;
 mod private_dir;
@@ -17,6 +19,7 @@ mod unsafe_directory;
 mod walk;
 
 pub use entries::Entry;
+pub use give_up::{GiveUp, GiveUpOnDrop};
 pub use lock::{HeldLock, HostLockBusy, LockState};
 pub use private_dir::PrivateDir;
 pub use process_identity::{ProcessIdentity, is_stopped};

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use fs_err::File;
 use rustix::fs::OFlags;
 
+use crate::give_up::is_given_up;
 use crate::holder::Holder;
 use crate::private_dir::PrivateDir;
 
@@ -107,6 +108,18 @@ impl HeldLock {
     }
 }
 
+impl HeldLock {
+    /// Writes `content` into the lock's file in place of what is there. Half of it may stay when we are
+    /// killed, and the lock is free then.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn fill(&self, content: &[u8]) -> io::Result<()> {
+        self.0.file().set_len(0)?;
+        self.0.file().write_all_at(content, 0)
+    }
+}
+
 impl Drop for HeldLock {
     fn drop(&mut self) {
         // It cannot fail on a file that is open, and ends with the file otherwise.
@@ -115,24 +128,14 @@ impl Drop for HeldLock {
 }
 
 impl PrivateDir {
-    /// Waits for the lock `name`, which is made when it is missing, for five seconds at most.
+    /// Waits for the lock `name`, which is made when it is missing, for five seconds at most, and not after it
+    /// was given up ([`GiveUp`](crate::GiveUp)).
     ///
     /// # Errors
-    /// [`HostLockBusy`] when it is not given back, within the error; and what the system refuses.
+    /// [`HostLockBusy`] when it is not given back, within the error; `Interrupted` when it was given up; and
+    /// what the system refuses.
     pub fn lock(&self, name: impl AsRef<Path>) -> io::Result<HeldLock> {
-        self.lock_until(name.as_ref(), File::try_lock_exclusively, &|| false)
-    }
-
-    /// The same, until `given_up` says that nobody wants it any more.
-    ///
-    /// # Errors
-    /// As [`lock`](Self::lock), and `Interrupted` when it was given up.
-    pub fn lock_unless(
-        &self,
-        name: impl AsRef<Path>,
-        given_up: &dyn Fn() -> bool,
-    ) -> io::Result<HeldLock> {
-        self.lock_until(name.as_ref(), File::try_lock_exclusively, given_up)
+        self.lock_until(name.as_ref(), File::try_lock_exclusively)
     }
 
     /// Waits for a part in the lock, which any number may have.
@@ -140,7 +143,7 @@ impl PrivateDir {
     /// # Errors
     /// As [`lock`](Self::lock).
     pub fn lock_shared(&self, name: impl AsRef<Path>) -> io::Result<HeldLock> {
-        self.lock_until(name.as_ref(), File::try_lock_with_others, &|| false)
+        self.lock_until(name.as_ref(), File::try_lock_with_others)
     }
 
     /// Takes the lock if nobody has it. A lock that is missing stays so.
@@ -173,7 +176,6 @@ impl PrivateDir {
         &self,
         name: &Path,
         try_once: fn(&File) -> Result<(), TryLockError>,
-        given_up: &dyn Fn() -> bool,
     ) -> io::Result<HeldLock> {
         let deadline = Instant::now() + PATIENCE;
         let mut pause = PAUSES.0;
@@ -182,7 +184,7 @@ impl PrivateDir {
             while let Err(error) = try_once(&file) {
                 match error {
                     TryLockError::Error(error) => return Err(error),
-                    TryLockError::WouldBlock if given_up() => {
+                    TryLockError::WouldBlock if is_given_up() => {
                         return Err(io::ErrorKind::Interrupted.into());
                     }
                     TryLockError::WouldBlock if Instant::now() < deadline => {}

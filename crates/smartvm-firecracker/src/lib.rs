@@ -9,6 +9,7 @@
 //! * [`Console`] is the guest's serial console, kept in bounded memory.
 //! * [`FirecrackerLog`] is its own log, [`Metrics`] what it counts.
 //! * [`capability`] knows what each version can do, and where it is defective.
+//! * [`DirWatch`] tells what appears in a directory, and what goes from it.
 //! * [`ApiClient`] speaks HTTP on its Unix socket, with the wire types of [`api`].
 //!
 //! Nothing here is learnt by looking again at intervals: the process is watched through a pidfd,
@@ -20,6 +21,7 @@ mod binary;
 pub mod capability;
 mod client;
 mod console;
+mod dir_watch;
 mod jailer;
 mod log;
 mod metrics;
@@ -32,6 +34,7 @@ pub use binary::{
 };
 pub use client::{Answer, AnswerError, ApiClient, ApiError, ConnectError, ExchangeError};
 pub use console::{Console, ConsoleChunk, ConsoleReader, ConsoleRecording};
+pub use dir_watch::DirWatch;
 pub use jailer::{
     BindMount, JailSpec, JailerBinary, OpenJailerError, ProbeJailerError, ResourceLimits, end_jail,
     jail_lives,

@@ -3,10 +3,54 @@
 use std::io;
 use std::os::fd::AsFd;
 
+use rustix::fs::{fstatfs, fstatvfs};
+
 use thiserror::Error;
 
 /// What is left to others: a twentieth of the file system, and this at most.
 const MAX_RESERVE: u64 = 1 << 30;
+/// `TMPFS_MAGIC` of `linux/magic.h`: a file system in memory.
+const TMPFS: i64 = 0x0102_1994;
+
+/// How much can be written where something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FreeSpace {
+    /// The bytes that are free; in memory no more than can be used without swapping.
+    pub free: u64,
+    /// How many of them are left to others by whoever need not have them all: a twentieth of the file
+    /// system, and 1 GiB at most.
+    pub reserve: u64,
+}
+
+impl FreeSpace {
+    /// Looks at the file system that `file` is on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn at(file: impl AsFd) -> io::Result<Self> {
+        let volume = fstatvfs(&file)?;
+        let mut free = volume.f_bavail.saturating_mul(volume.f_frsize);
+        if fstatfs(&file)?.f_type == TMPFS {
+            free = free.min(available_memory().unwrap_or(u64::MAX));
+        }
+        let size = volume.f_blocks.saturating_mul(volume.f_frsize);
+        Ok(Self { free, reserve: reserve_of(size) })
+    }
+}
+
+const fn reserve_of(size: u64) -> u64 {
+    let part = size / 20;
+    if part < MAX_RESERVE { part } else { MAX_RESERVE }
+}
+
+/// How much memory can be used without swapping, in bytes, as the kernel reckons it.
+fn available_memory() -> Option<u64> {
+    let text = fs_err::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kib << 10)
+}
+
 /// How much is written between two looks.
 const STEP: u64 = 16 << 20;
 
@@ -48,7 +92,7 @@ impl SpaceWatch {
 }
 
 fn check(free: u64, size: u64) -> Result<(), NoSpaceLeft> {
-    let reserve = (size / 20).min(MAX_RESERVE);
+    let reserve = reserve_of(size);
     // The next step may be written before the next look.
     if free < reserve.saturating_add(STEP) { Err(NoSpaceLeft { free, reserve }) } else { Ok(()) }
 }

@@ -47,9 +47,10 @@ pub use download::{
     download_into,
 };
 pub use drive::{
-    StageDrive, StageDriveError, StagedDrive, StagingMethod, stage_drive, stage_drives,
-    stage_growing_drives,
+    GrowingDrives, Growth, StageDrive, StageDriveError, StagedDrive, StagingMethod,
+    begin_growing_drives, stage_drive, stage_drives,
 };
+pub use free_space::FreeSpace;
 pub use host_tool::{HostToolError, HostTools, TOOL_USERS, ToolConfinement};
 pub use image_lock::{ImageLock, ImageLockError};
 pub use kernel::{

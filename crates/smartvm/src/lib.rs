@@ -10,6 +10,7 @@
 pub mod audit;
 mod config;
 pub mod control;
+mod disk;
 pub mod doctor;
 mod home;
 mod image_use;
@@ -32,6 +33,7 @@ pub use config::{
     NetworkInterfaceConfig, PmemConfig, RateLimiterConfig, ReadConfigError, RegisterModifierConfig,
     SerialConfig, TokenBucketConfig, VcpuFeaturesConfig, VmConfig, VmSpec, VsockConfig,
 };
+pub use disk::{DiskLedger, DiskRefused, DiskState};
 pub use home::{ClaimError, FindVmError, FoundVm, RuntimeDirError, SweepReport};
 pub use image_use::UseImageError;
 pub use jail::{

@@ -72,6 +72,11 @@ pub struct SmartVmOptions {
     /// by default. It is then renamed to the same name with `.1` behind it, over the one before: at
     /// most twice as much is on the disk.
     pub output_file_limit: u64,
+    /// How many bytes all VMs of the data directory may come to take of the disk, together with what is kept in it:
+    /// private copies of drives with their whole lengths, snapshots, images, kernels, logs. A start or a
+    /// snapshot that does not fit is refused (`DISK_BUDGET_EXCEEDED`). Default: no bound but the disk's own,
+    /// of which a twentieth, 1 GiB at most, stays free (`DISK_NO_ROOM`).
+    pub disk_budget: Option<u64>,
     /// Whether VMs are jailed: run by Firecracker's jailer, each as a user of its own. Default: when
     /// this process is root's.
     pub jail: JailMode,
@@ -179,6 +184,7 @@ impl Default for SmartVmOptions {
             path_var: None,
             console_capacity: 64 * 1024,
             output_file_limit: 8 * 1024 * 1024,
+            disk_budget: None,
             jail: JailMode::default(),
             uid_range: UidRange::default(),
             chroot_base_dir: None,

@@ -18,6 +18,7 @@ use smartvm_network::wireguard::InvalidWireGuard;
 use smartvm_network::{AttachError, ChangePolicyError, OpenNetworkError};
 
 use crate::config::{InvalidConfig, ReadConfigError};
+use crate::disk::DiskRefused;
 use crate::home::{ClaimError, RuntimeDirError};
 use crate::image_use::UseImageError;
 use crate::jail::{JailerVersionError, MakeJailError, PlanJailError};
@@ -133,6 +134,9 @@ pub enum SmartVmError {
     /// A private copy of a drive could not be made.
     #[error(transparent)]
     Drive(#[from] StageDriveError),
+    /// The disk has no room for what the VM may come to take.
+    #[error(transparent)]
+    Disk(#[from] DiskRefused),
     /// A file made for the VM could not be given to it.
     #[error("cannot give {} to the VM", path.display())]
     Adopt {
@@ -293,6 +297,7 @@ impl SmartVmError {
             Self::Ready(ReadyError::Exited { .. }) => "VMM_EXITED",
             Self::Ready(error) => error.code(),
             Self::Drive(error) => error.code(),
+            Self::Disk(error) => error.code(),
             Self::OutputFile(error) => error.code(),
             Self::Metrics(error) => error.code(),
             Self::NoSuchDevice { .. } => "NO_SUCH_DEVICE",
@@ -335,6 +340,7 @@ impl SmartVmError {
             Self::Launch(error) => error.hint(),
             Self::Ready(error) => error.hint(),
             Self::Drive(error) => error.hint(),
+            Self::Disk(error) => error.hint(),
             Self::Api { source, .. } => source.hint(),
             Self::Stopped { pid, .. } => Some(format!(
                 "find out what stopped it, as a debugger does, and let it go on: `kill -CONT {pid}`"

@@ -1,4 +1,5 @@
 use super::*;
+use crate::GiveUp;
 
 fn dir() -> (tempfile::TempDir, PrivateDir) {
     let home = tempfile::tempdir().unwrap();
@@ -40,9 +41,21 @@ fn a_lock_that_is_never_given_back_is_told_with_who_has_it() {
 #[test]
 fn a_wait_ends_when_nobody_wants_the_lock_any_more() {
     let (_home, dir) = dir();
-    let _held = dir.lock("l").unwrap();
-    let error = dir.lock_unless("l", &|| true).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+    let held = dir.lock("l").unwrap();
+    let give_up = GiveUp::default();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| give_up.during(|| dir.lock("l")));
+        drop(give_up.on_drop());
+        assert_eq!(waiting.join().unwrap().unwrap_err().kind(), io::ErrorKind::Interrupted);
+    });
+    drop(held);
+    // One that is free is had, and what is outside of it does not count.
+    let held = give_up.during(|| dir.lock("l")).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| dir.lock("l"));
+        drop(held);
+        waiting.join().unwrap().unwrap();
+    });
 }
 
 #[test]

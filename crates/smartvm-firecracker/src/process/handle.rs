@@ -10,10 +10,10 @@ use tokio::sync::{Mutex, watch};
 use super::ProcessExit;
 use super::child::{Child, ChildEnd};
 use super::launch::LOG_CAPACITY;
-use super::socket_watch::SocketWatch;
 use super::spawn::Guard;
 use crate::FirecrackerBinary;
 use crate::console::{Console, Output};
+use crate::dir_watch::DirWatch;
 use crate::log::FirecrackerLog;
 use crate::metrics::Metrics;
 use smartvm_dir::ProcessIdentity;
@@ -32,7 +32,7 @@ pub struct FirecrackerProcess {
     pub(super) binary: FirecrackerBinary,
     pub(super) socket_path: PathBuf,
     /// Until the API has answered; the kernel has few of them.
-    pub(super) socket_watch: Mutex<Option<SocketWatch>>,
+    pub(super) socket_watch: Mutex<Option<DirWatch>>,
     /// Whether it was started with `--enable-pci`.
     pub(super) pci: bool,
     pub(super) identity: ProcessIdentity,

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use tokio::net::unix::pipe;
 use tokio::sync::{Mutex, watch};
 
-use super::socket_watch::SocketWatch;
 use super::spawn::{Confinement, Mount, SpawnRequest, Spawned, spawn};
 use super::supervise::{Pumps, Stream, supervise};
 use smartvm_dir::ProcessIdentity;
@@ -19,6 +18,7 @@ use super::FirecrackerProcess;
 use crate::FirecrackerBinary;
 use crate::api::LogLevel;
 use crate::console::{Console, Output};
+use crate::dir_watch::DirWatch;
 use crate::jailer::{self, GUARD, GUARD_IDENTITY, JailSpec, STDERR_FIFO, make_stderr_fifo};
 use crate::log::{self, LogPipe, LogSources};
 use crate::metrics::{self, MetricsPipe};
@@ -284,12 +284,12 @@ fn check(spec: &LaunchSpec) -> Result<(), LaunchError> {
 }
 
 /// Before the start, so that the socket's appearance cannot be missed.
-fn watch_socket_dir(socket_path: &Path) -> Result<SocketWatch, LaunchError> {
+fn watch_socket_dir(socket_path: &Path) -> Result<DirWatch, LaunchError> {
     let dir = match socket_path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };
-    SocketWatch::of_dir(dir)
+    DirWatch::of_arrivals(dir)
         .map_err(|source| LaunchError::SocketDir { dir: dir.to_owned(), source })
 }
 

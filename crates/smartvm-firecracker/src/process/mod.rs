@@ -3,7 +3,7 @@
 //! * `launch` checks a [`LaunchSpec`] and has `spawn` start the program,
 //! * `child` is the process itself: its pidfd, its signals, its reaping,
 //! * `supervise` is the one task a process has: it moves its output and publishes its end,
-//! * `socket_watch` and `ready` tell when the API answers,
+//! * `ready` tells when the API answers,
 //! * `terminate` ends it step by step, `identity` finds it again from another process,
 //! * `open_files` is a limit that children do not share,
 //! * `exit` and `exit_meaning` say how it ended.
@@ -16,7 +16,6 @@ mod launch;
 mod open_files;
 mod readable_fd;
 mod ready;
-mod socket_watch;
 mod spawn;
 mod supervise;
 mod terminate;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use super::socket_watch::SocketWatch;
 use super::{FirecrackerProcess, ProcessExit};
 use crate::ProbeVersionError;
 use crate::client::{ApiClient, ApiError, ConnectError};
+use crate::dir_watch::DirWatch;
 
 /// How long the socket may take to appear. Firecracker needs some milliseconds.
 const SOCKET_DEADLINE: Duration = Duration::from_secs(10);
@@ -179,7 +179,7 @@ impl ReadyError {
 async fn connect_when_there(
     path: &Path,
     process: u32,
-    watch: Option<&SocketWatch>,
+    watch: Option<&DirWatch>,
 ) -> Result<ApiClient, ReadyError> {
     let mut refusals = 0;
     loop {

@@ -4,6 +4,6 @@ mod sparse_copy;
 mod stage;
 
 pub use stage::{
-    StageDrive, StageDriveError, StagedDrive, StagingMethod, stage_drive, stage_drives,
-    stage_growing_drives,
+    GrowingDrives, Growth, StageDrive, StageDriveError, StagedDrive, StagingMethod,
+    begin_growing_drives, stage_drive, stage_drives,
 };

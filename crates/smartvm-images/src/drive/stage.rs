@@ -15,6 +15,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::sparse_copy::sparse_copy;
+use crate::free_space::FreeSpace;
 use crate::regular_file::{ReadFileError, open_regular};
 
 /// How many drives are copied at once: more do not make a disk or memory faster.
@@ -123,17 +124,54 @@ pub fn stage_drive(source: &Path, target: &Path) -> Result<StagedDrive, StageDri
 /// As [`stage_drive`]; too little space is found for all together before any data is copied. When
 /// one fails, the others are removed too.
 pub fn stage_drives(drives: &[StageDrive]) -> Result<Vec<StagedDrive>, StageDriveError> {
-    stage(drives, Room::ForData)
+    GrowingDrives(begin(drives, Room::ForData)?).copy()
 }
 
-/// The same for copies that a guest will write to: it can fill every hole. So each must fit with its whole
-/// length, in what is free, and where the copies are in memory, in the memory that is. Copies that share
-/// their blocks count for nothing.
+/// Begins the same for copies that a guest will write to: it can fill every hole. So each must fit with its
+/// whole length, in what is free, and where the copies are in memory, in the memory that is. Copies that
+/// share their blocks count for nothing. No data was copied yet when this returns, so that others can be
+/// asked whether they let it be.
 ///
 /// # Errors
 /// As [`stage_drives`].
-pub fn stage_growing_drives(drives: &[StageDrive]) -> Result<Vec<StagedDrive>, StageDriveError> {
-    stage(drives, Room::ForLength)
+pub fn begin_growing_drives(drives: &[StageDrive]) -> Result<GrowingDrives<'_>, StageDriveError> {
+    begin(drives, Room::ForLength).map(GrowingDrives)
+}
+
+/// Private copies that are to be made. Dropping it removes what was begun.
+#[derive(Debug)]
+#[must_use = "dropping it removes the copies"]
+pub struct GrowingDrives<'a>(Vec<Staging<'a>>);
+
+/// How large one of them can become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Growth {
+    /// The copy, which exists.
+    pub target: PathBuf,
+    /// The length of the drive, holes included.
+    pub size: u64,
+    /// Whether it shares its blocks with the original, until one of them is changed.
+    pub is_shared: bool,
+}
+
+impl GrowingDrives<'_> {
+    /// What each of them may come to take.
+    pub fn growth(&self) -> impl Iterator<Item = Growth> + '_ {
+        self.0.iter().map(|staging| Growth {
+            target: staging.drive.target.clone(),
+            size: staging.size,
+            is_shared: staging.needed.is_none(),
+        })
+    }
+
+    /// Makes them: all, or none. Blocks until that is done.
+    ///
+    /// # Errors
+    /// When the data of one cannot be copied.
+    pub fn copy(self) -> Result<Vec<StagedDrive>, StageDriveError> {
+        copy_all(&self.0)?;
+        Ok(self.0.into_iter().map(Staging::keep).collect())
+    }
 }
 
 /// How much room a copy must find.
@@ -145,14 +183,13 @@ enum Room {
     ForLength,
 }
 
-fn stage(drives: &[StageDrive], room: Room) -> Result<Vec<StagedDrive>, StageDriveError> {
+fn begin(drives: &[StageDrive], room: Room) -> Result<Vec<Staging<'_>>, StageDriveError> {
     let mut begun = Vec::with_capacity(drives.len());
     for drive in drives {
         begun.push(Staging::begin(drive, room).map_err(|problem| failed(drive, problem))?);
     }
     check_space(&begun)?;
-    copy_all(&begun)?;
-    Ok(begun.into_iter().map(Staging::keep).collect())
+    Ok(begun)
 }
 
 fn failed(drive: &StageDrive, problem: Problem) -> StageDriveError {
@@ -161,6 +198,7 @@ fn failed(drive: &StageDrive, problem: Problem) -> StageDriveError {
 }
 
 /// A copy that exists and may have no data yet.
+#[derive(Debug)]
 struct Staging<'a> {
     drive: &'a StageDrive,
     original: fs_err::File,
@@ -211,11 +249,8 @@ fn check_space(begun: &[Staging<'_>]) -> Result<(), StageDriveError> {
         let problem = |problem| failed(staging.drive, problem);
         let unknown = |error: Errno| problem(Problem::Copy(error.into()));
         let device = rustix::fs::fstat(&staging.draft.file).map_err(unknown)?.st_dev;
-        let volume = rustix::fs::fstatvfs(&staging.draft.file).map_err(unknown)?;
-        let mut available = volume.f_bavail.saturating_mul(volume.f_frsize);
-        if rustix::fs::fstatfs(&staging.draft.file).map_err(unknown)?.f_type == TMPFS {
-            available = available.min(available_memory().unwrap_or(u64::MAX));
-        }
+        let unknown = |error: io::Error| problem(Problem::Copy(error));
+        let available = FreeSpace::at(&staging.draft.file).map_err(unknown)?.free;
         let sum = needed_on.entry(device).or_default();
         *sum = sum.saturating_add(needed);
         if *sum > available {
@@ -223,17 +258,6 @@ fn check_space(begun: &[Staging<'_>]) -> Result<(), StageDriveError> {
         }
     }
     Ok(())
-}
-
-/// `TMPFS_MAGIC` of `linux/magic.h`: a file system in memory.
-const TMPFS: i64 = 0x0102_1994;
-
-/// How much memory can be used without swapping, in bytes, as the kernel reckons it.
-fn available_memory() -> Option<u64> {
-    let text = fs_err::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kib << 10)
 }
 
 /// Copies what is not shared, a few at a time; after a failure nothing more is begun.
@@ -262,6 +286,7 @@ fn copy_all(begun: &[Staging<'_>]) -> Result<(), StageDriveError> {
 }
 
 /// A new file that is removed unless it is kept.
+#[derive(Debug)]
 struct Draft<'a> {
     file: OwnedFd,
     path: Option<&'a Path>,

@@ -44,7 +44,7 @@ impl Drop for ControlServer {
 impl MicroVm {
     /// Lets other processes of this user, and of root, ask something of the VM over the socket
     /// `control.sock` in its directory: see [`ControlClient`](super::ControlClient). The VM must have
-    /// been started. The service ends when the returned value is dropped, or with the VM.
+    /// been started. Where somebody removes the VM's directory, the socket is made again with it. The service ends when the returned value is dropped, or with the VM.
     ///
     /// Must be called within a tokio runtime.
     ///
@@ -54,7 +54,7 @@ impl MicroVm {
         let path = socket_path(&self.runtime_dir());
         let failed = |source| SmartVmError::RuntimeDir { id: self.id().clone(), source };
         let listener = bind(&path).map_err(failed)?;
-        let task = tokio::spawn(accept(self.clone(), listener));
+        let task = tokio::spawn(accept(self.clone(), path.clone(), listener));
         Ok(ControlServer { path, task })
     }
 }
@@ -66,7 +66,8 @@ fn bind(path: &std::path::Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn accept(vm: MicroVm, listener: UnixListener) {
+async fn accept(vm: MicroVm, path: PathBuf, mut listener: UnixListener) {
+    let mut restored = vm.watch_restored();
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -88,6 +89,12 @@ async fn accept(vm: MicroVm, listener: UnixListener) {
                 }
             },
             Some(_) = connections.join_next() => {}
+            Ok(()) = restored.changed() => match bind(&path) {
+                Ok(again) => listener = again,
+                Err(error) => {
+                    tracing::warn!(vm = %vm.id(), %error, "the VM cannot be asked from outside any more");
+                }
+            },
             _ = vm.wait() => return,
         }
     }

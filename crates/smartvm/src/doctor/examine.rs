@@ -6,10 +6,10 @@ use super::options::DoctorOptions;
 use super::private_dir;
 use super::report::{Check, DoctorReport, Status};
 use super::{
-    architecture, cgroup, console_log, disk_space, firecracker, foreign_firewall, guest_speed,
-    host_kernel, host_tools, huge_pages, io_uring, jail, ksm, kvm_module, kvm_parameters, mounts,
-    nested, network, open_files, processor, second_level_paging, swap, userfaultfd,
-    vulnerabilities,
+    architecture, cgroup, console_log, disk_budget, disk_space, firecracker, foreign_firewall,
+    guest_speed, host_kernel, host_tools, huge_pages, io_uring, jail, ksm, kvm_module,
+    kvm_parameters, mounts, nested, network, open_files, processor, second_level_paging, swap,
+    userfaultfd, vulnerabilities,
 };
 
 /// Looks at what decides whether and how well virtual machines run here.
@@ -58,6 +58,7 @@ fn conclude(
         jail_directory,
         jail_users,
         disk_space::check(&options.data_dir),
+        disk_budget::check(&options.disk),
         open_files::check(),
         nested::check(host),
         second_level_paging::check(host),

@@ -28,6 +28,7 @@
 mod architecture;
 mod cgroup;
 mod console_log;
+mod disk_budget;
 mod disk_space;
 mod examine;
 mod firecracker;

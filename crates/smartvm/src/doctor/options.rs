@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use smartvm_network::{InterfaceName, NetworkOptions};
 
-use crate::{SmartVmOptions, UidRange};
+use crate::{DiskLedger, SmartVmOptions, UidRange};
 
 /// What an examination is told about this installation.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct DoctorOptions {
     pub network_dir: PathBuf,
     /// The bridge of the network that is made when one is needed.
     pub bridge: InterfaceName,
+    /// The disk of the data directory, with its budget.
+    pub disk: DiskLedger,
     /// How long the guest that measures KVM's speed may run: [`DoctorOptions::PROBE_BUDGET`]
     /// unless told otherwise. Most need a tenth of a second.
     pub probe_budget: Duration,
@@ -44,6 +46,7 @@ impl DoctorOptions {
         Self {
             chroot_base: data_dir.join("jail"),
             uid_range: UidRange::default(),
+            disk: DiskLedger::new(&data_dir, None),
             data_dir,
             runtime_dir: runtime_dir.into(),
             firecracker: None,
@@ -65,6 +68,7 @@ impl From<&SmartVmOptions> for DoctorOptions {
             uid_range: options.uid_range,
             network_dir: options.network_state_dir.clone(),
             bridge: options.bridge_name.clone(),
+            disk: DiskLedger::from(options),
             ..Self::new(&options.data_dir, &options.runtime_dir)
         }
     }

@@ -200,11 +200,7 @@ fn lock_remains(dead: &PrivateDir, name: &str) -> io::Result<Option<HeldLock>> {
 }
 
 /// Removes what is left of earlier VMs of this id, waiting for whoever is about it.
-pub(super) fn remove_all_of(
-    home: &RuntimeDir,
-    id: &VmId,
-    given_up: &dyn Fn() -> bool,
-) -> io::Result<()> {
+pub(super) fn remove_all_of(home: &RuntimeDir, id: &VmId) -> io::Result<()> {
     let Some(dead) = home.dead()? else { return Ok(()) };
     for entry in dead.entries()? {
         let Some(name) = entry.name().to_str().filter(|name| id_of(name).as_ref() == Some(id))
@@ -212,7 +208,7 @@ pub(super) fn remove_all_of(
             continue;
         };
         let Some(dir) = dead.dir(name)? else { continue };
-        let lock = match dir.lock_unless(LOCK, given_up) {
+        let lock = match dir.lock(LOCK) {
             Ok(lock) => lock,
             // It went meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

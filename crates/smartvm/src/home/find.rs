@@ -166,7 +166,7 @@ mod tests {
         assert!(!runtime_dir.exists(), "looking makes nothing");
 
         let home = RuntimeDir::open(&runtime_dir, JailBounds::none()).unwrap();
-        let mut vm = home.claim(&"web".parse().unwrap(), &|| false).unwrap();
+        let mut vm = home.claim(&"web".parse().unwrap()).unwrap();
         assert_eq!(find().unwrap_err().code(), "VM_NOT_STARTED");
         let us = ProcessIdentity::of(rustix::process::getpid()).unwrap();
         vm.record_process(us.clone()).unwrap();

@@ -73,7 +73,7 @@ mod tests {
         let us = ProcessIdentity::of(rustix::process::getpid()).unwrap();
         record.owner = ProcessIdentity { start_time: us.start_time + 1, ..us };
         record.write(&vm).unwrap();
-        let mut alive = former.claim(&"alive".parse().unwrap(), &|| false).unwrap();
+        let mut alive = former.claim(&"alive".parse().unwrap()).unwrap();
         sweep_former(former.path(), &now(dir.path()));
         assert!(!vm.path().exists() && alive.path().exists());
         alive.remove().unwrap();

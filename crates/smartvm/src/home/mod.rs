@@ -22,6 +22,7 @@ mod dead;
 mod find;
 mod former;
 mod link;
+mod put_right;
 mod record;
 mod runtime_dir;
 mod sweep;

@@ -12,7 +12,7 @@ use crate::network::InterfaceRecord;
 use crate::vm_id::VmId;
 
 /// The name of the record in the VM's directory.
-const FILE: &str = "record.json";
+pub(super) const FILE: &str = "record.json";
 
 /// The record of one VM. It only names what the directory itself does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -127,15 +127,11 @@ impl RuntimeDir {
     /// Takes the directory of VM `id`, removing first what a dead owner left there.
     ///
     /// Blocks for as long as that takes, and for five seconds at most while others make or remove
-    /// directories; `given_up` ends that.
-    pub(crate) fn claim(
-        &self,
-        id: &VmId,
-        given_up: &dyn Fn() -> bool,
-    ) -> Result<VmDir, ClaimError> {
+    /// directories.
+    pub(crate) fn claim(&self, id: &VmId) -> Result<VmDir, ClaimError> {
         let failed = |source| ClaimError::Io { id: id.clone(), source };
         let vm_dir = loop {
-            let whole = self.lock_unless(given_up).map_err(failed)?;
+            let whole = self.lock().map_err(failed)?;
             if !self.dir.has_dir(id.as_str()).map_err(failed)? {
                 break self.make(id).map_err(failed)?;
             }
@@ -148,7 +144,7 @@ impl RuntimeDir {
             }
         };
         // Its interfaces had the names that those of this one will have.
-        match dead::remove_all_of(self, id, given_up) {
+        match dead::remove_all_of(self, id) {
             Ok(()) => Ok(vm_dir),
             // Dropping the new directory removes it.
             Err(error) => Err(failed(error)),
@@ -173,10 +169,6 @@ impl RuntimeDir {
     /// Waits for the lock of the whole directory, for five seconds at most.
     pub(super) fn lock(&self) -> io::Result<HeldLock> {
         self.dir.lock(WHOLE)
-    }
-
-    fn lock_unless(&self, given_up: &dyn Fn() -> bool) -> io::Result<HeldLock> {
-        self.dir.lock_unless(WHOLE, given_up)
     }
 
     /// The VMs that have a directory.

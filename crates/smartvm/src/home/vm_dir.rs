@@ -13,6 +13,7 @@ use super::link::Link;
 use super::record::VmRecord;
 use super::runtime_dir::RuntimeDir;
 use super::work_dir::WorkDir;
+use crate::disk::DiskUse;
 use crate::image_use::ImagesInUse;
 use crate::jail::{Jail, JailPlan, JailRecord, MakeJailError};
 use crate::network::InterfaceRecord;
@@ -25,14 +26,16 @@ use crate::vm_id::VmId;
 #[derive(Debug)]
 #[must_use = "dropping it removes the directory"]
 pub(crate) struct VmDir {
-    home: RuntimeDir,
-    dir: PrivateDir,
-    record: VmRecord,
+    pub(super) home: RuntimeDir,
+    pub(super) dir: PrivateDir,
+    pub(super) record: VmRecord,
     jail: Option<Jail>,
     /// What the VM has stays as it is for as long.
     images: Option<ImagesInUse>,
-    /// Held, not read: the lock is what says that the owner lives.
-    _lock: HeldLock,
+    /// Held, not read: what was promised to the VM counts until its files are gone.
+    _disk: Option<DiskUse>,
+    /// It is what says that the owner lives.
+    pub(super) lock: HeldLock,
     /// Where it is while it is removed.
     remains: Option<Remains>,
     removed: bool,
@@ -46,7 +49,8 @@ impl VmDir {
             record,
             jail: None,
             images: None,
-            _lock: lock,
+            _disk: None,
+            lock,
             remains: None,
             removed: false,
         }
@@ -55,6 +59,16 @@ impl VmDir {
     /// Keeps images from others until the directory is gone, and what was lent is given back.
     pub(crate) fn hold(&mut self, images: ImagesInUse) {
         self.images = Some(images);
+    }
+
+    /// Keeps what was promised to the VM of the disk for as long.
+    pub(crate) fn hold_disk(&mut self, disk: DiskUse) {
+        self._disk = Some(disk);
+    }
+
+    #[cfg(test)]
+    pub(super) fn id(&self) -> &VmId {
+        &self.record.id
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -72,7 +86,7 @@ impl VmDir {
         let jail = Jail::make(plan, instance_id, |jail| {
             record.jail = Some(jail.clone());
             record.write(dir)?;
-            dir.symlink(&socket_path(&jail.dir.join("root")), SOCKET)
+            link_socket(dir, record)
         })?;
         Ok(self.jail.insert(jail))
     }
@@ -178,7 +192,15 @@ impl Drop for VmDir {
 }
 
 /// The name of the API socket.
-const SOCKET: &str = "firecracker.sock";
+pub(super) const SOCKET: &str = "firecracker.sock";
+
+/// Makes the API socket of a jailed Firecracker reachable in the VM's directory as any other's.
+pub(super) fn link_socket(dir: &PrivateDir, record: &VmRecord) -> io::Result<()> {
+    match &record.jail {
+        Some(jail) => dir.symlink(&socket_path(&jail.dir.join("root")), SOCKET),
+        None => Ok(()),
+    }
+}
 
 /// Where the API socket of the VM with directory `vm_dir` is.
 pub(crate) fn socket_path(vm_dir: &Path) -> PathBuf {

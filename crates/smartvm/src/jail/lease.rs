@@ -8,6 +8,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+use rustix::process::{Uid, getpriority_user};
 use smartvm_dir::{HeldLock, PrivateDir};
 
 use super::uid_range::UidRange;
@@ -42,7 +44,7 @@ impl Leases {
             if last == range.last { range.first } else { last + 1 }
         });
         for id in (after..=range.last).chain(range.first..after) {
-            if self.holder(id)?.is_none() {
+            if self.holder(id)?.is_none() && !is_somebody(id) {
                 return Ok(Some(id));
             }
         }
@@ -71,6 +73,12 @@ impl Leases {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a process that we see is the user with this id: a lease can be lost, or be kept where we do not look, as in
+/// another mount namespace. One call of the kernel, which says so of the owners of the priorities that it tells.
+fn is_somebody(id: u32) -> bool {
+    getpriority_user(Uid::from_raw(id)) != Err(Errno::SRCH)
 }
 
 #[cfg(test)]

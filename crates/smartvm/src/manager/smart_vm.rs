@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use smartvm_dir::PrivateDir;
+use smartvm_dir::{GiveUp, PrivateDir};
 use smartvm_images::signature::VerifyingKey;
 use smartvm_network::Network;
 
@@ -54,6 +54,9 @@ impl SmartVm {
     /// Takes the data and the runtime directory, making what is missing with mode 0700, and removes
     /// what dead managers left in the runtime directory.
     ///
+    /// Blocks: for as long as that takes, and for up to five seconds for each lock that another process
+    /// does not give back. Within a runtime use [`open`](Self::open).
+    ///
     /// # Errors
     /// `UNSAFE_DIRECTORY` when one of them belongs to somebody else or can be written by others,
     /// `RUNTIME_DIR_FAILED` when it cannot be looked through; `INVALID_FIREWALL_CONFIG`,
@@ -79,6 +82,21 @@ impl SmartVm {
             tracing::warn!(vm = %id, %error, "cannot remove what a dead manager left");
         }
         Ok(smartvm)
+    }
+
+    /// The same where nothing may block. Dropping the future gives up what is waited for; what is being
+    /// removed is, or stays for the next manager.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub async fn open(options: SmartVmOptions) -> Result<Self, SmartVmError> {
+        let give_up = GiveUp::default();
+        let _given_up_with_this = give_up.on_drop();
+        let opening = tokio::task::spawn_blocking({
+            let give_up = give_up.clone();
+            move || give_up.during(|| Self::new(options))
+        });
+        opening.await.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?
     }
 
     /// Describes a VM. Nothing is made on the host until it is started.

@@ -1,15 +1,16 @@
 //! What a start has made so far.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use smartvm_dir::GiveUp;
 use smartvm_firecracker::{ConsoleRecording, FirecrackerProcess, PipeCopy};
 use tokio::task::JoinHandle;
 
 use super::stop::KILL_NOW;
+use crate::disk::DiskUse;
 use crate::home::{ClaimError, VmDir};
 use crate::image_use::ImagesInUse;
+use crate::jail::MakeJailError;
 use crate::network::Attached;
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::UffdHandler;
@@ -23,10 +24,12 @@ use crate::vsock::Doorbell;
 pub(super) struct Attempt {
     /// What is kept from others; let go after all else.
     pub(super) images: Option<ImagesInUse>,
+    /// What was promised to it of the disk.
+    pub(super) disk: Option<DiskUse>,
     /// The directory while it is being taken, which cannot be interrupted.
-    pub(super) claiming: Option<JoinHandle<Result<VmDir, ClaimError>>>,
-    /// Says to whoever waits for others that nobody wants the directory any more.
-    pub(super) given_up: Arc<AtomicBool>,
+    pub(super) claiming: Option<JoinHandle<Result<Claimed, ClaimError>>>,
+    /// Says to whoever waits for others that nobody wants this VM any more.
+    pub(super) give_up: GiveUp,
     pub(super) dir: Option<VmDir>,
     /// The network devices while they are made, which cannot be interrupted.
     pub(super) attaching: Option<JoinHandle<Result<Attached, SmartVmError>>>,
@@ -40,6 +43,14 @@ pub(super) struct Attempt {
     pub(super) uffd: Option<UffdHandler>,
     /// Hears that the guest is ready, where it has a way to tell.
     pub(super) doorbell: Option<Doorbell>,
+}
+
+/// A directory that was taken.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) dir: VmDir,
+    /// Whether there is a jail in it, if there was to be one.
+    pub(super) jail: Result<(), MakeJailError>,
 }
 
 /// What awaits the private copies.
@@ -64,7 +75,7 @@ impl Attempt {
 
     /// Removes everything, in reverse order. What cannot be removed is given back.
     pub(super) async fn undo(self) -> Result<(), Left> {
-        self.given_up.store(true, Ordering::Relaxed);
+        self.give_up.give_up();
         if let Some(process) = self.process {
             process.terminate(KILL_NOW).await;
         }
@@ -78,7 +89,7 @@ impl Attempt {
         }
         drop(self.uffd);
         let claimed = match self.claiming {
-            Some(claiming) => claiming.await.ok().and_then(Result::ok),
+            Some(claiming) => claiming.await.ok().and_then(Result::ok).map(|claimed| claimed.dir),
             None => None,
         };
         match self.dir.or(claimed) {

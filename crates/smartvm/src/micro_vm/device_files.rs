@@ -12,6 +12,7 @@ use super::device_file::DeviceFile;
 use super::files::{self, Content, ContentKind};
 use super::handle::VmSetup;
 use crate::config::{DriveConfig, DriveSpec};
+use crate::disk::DiskUse;
 use crate::home::WorkDir;
 use crate::image_use::{ImageUse, ImagesInUse};
 use crate::smart_vm_error::SmartVmError;
@@ -25,6 +26,7 @@ pub(super) struct DeviceFiles {
     work_dir: WorkDir,
     devices: BTreeMap<(DriveKind, String), DeviceFile>,
     images: ImagesInUse,
+    disk: DiskUse,
     /// A copy that cannot be interrupted, when its awaiting was.
     copying: Option<JoinHandle<Result<(), SmartVmError>>>,
 }
@@ -47,8 +49,13 @@ impl Swap {
 }
 
 impl DeviceFiles {
-    /// The files of a VM that was started and has `images`.
-    pub(super) fn of(setup: &VmSetup, work_dir: WorkDir, images: ImagesInUse) -> Self {
+    /// The files of a VM that was started, has `images`, and was promised room on the disk.
+    pub(super) fn of(
+        setup: &VmSetup,
+        work_dir: WorkDir,
+        images: ImagesInUse,
+        disk: DiskUse,
+    ) -> Self {
         let devices = match &setup.restore {
             Some(plan) => {
                 plan.snapshot.manifest().drives.iter().map(DeviceFile::restored).collect()
@@ -69,7 +76,7 @@ impl DeviceFiles {
                 drives.chain(pmem).collect()
             }
         };
-        Self { work_dir, devices, images, copying: None }
+        Self { work_dir, devices, images, disk, copying: None }
     }
 
     /// What a snapshot says of each device but for its digest, with the file that its content is in. What
@@ -209,8 +216,8 @@ impl DeviceFiles {
         name: PathBuf,
         device: &Path,
     ) -> Result<Option<Arc<ImageUse>>, SmartVmError> {
-        let (work_dir, images, device) =
-            (self.work_dir.clone(), self.images.clone(), device.to_owned());
+        let (work_dir, images, disk, device) =
+            (self.work_dir.clone(), self.images.clone(), self.disk.clone(), device.to_owned());
         let (keep, kept) = oneshot::channel();
         let copying = tokio::task::spawn_blocking(move || {
             let image = match content.kind {
@@ -219,7 +226,7 @@ impl DeviceFiles {
                 }
                 ContentKind::Copied | ContentKind::Served => None,
             };
-            content.put(&work_dir, &name, &images)?;
+            content.put(&work_dir, &name, &device, (&images, &disk))?;
             // Nobody is there any more when the VM is about to end.
             let _ = keep.send(image);
             Ok(())
@@ -244,7 +251,9 @@ fn suffixed(name: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::DiskLedger;
     use crate::jail::UidRange;
+    use crate::options::SmartVmOptions;
 
     /// A work directory with one drive, and the files behind it.
     fn with_one_drive(dir: &Path) -> DeviceFiles {
@@ -257,8 +266,14 @@ mod tests {
             work_dir: WorkDir::plain(dir.to_owned()),
             devices: [((DriveKind::Block, "data".to_owned()), device)].into(),
             images: ImagesInUse::new(id, dir.join("cache"), UidRange::default()),
+            disk: disk(dir),
             copying: None,
         }
+    }
+
+    fn disk(dir: &Path) -> DiskUse {
+        let options = SmartVmOptions { data_dir: dir.join("data"), ..SmartVmOptions::default() };
+        DiskUse::new(DiskLedger::from(&options), "VM vm".to_owned(), 0, Default::default())
     }
 
     fn copy_of(path: PathBuf) -> Content {

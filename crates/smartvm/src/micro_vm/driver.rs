@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::attempt::{Attempt, Left};
 use super::call::call;
 use super::device_files::DeviceFiles;
+use super::dir_keeper::DirKeeper;
 use super::handle::{GuestSocket, Published, Running, VmSetup};
 use super::inbox::{Inbox, Outcome, memory_lost};
 use super::report::{EndCause, StartReport, StopReport, VmEnd};
@@ -37,6 +38,8 @@ pub(super) struct Driver {
     inbox: Inbox,
     state: watch::Sender<VmState>,
     end: watch::Sender<Option<VmEnd>>,
+    /// Tells when the VM's directory was made again.
+    restored: watch::Sender<()>,
     running: Arc<Mutex<Running>>,
     live: Option<Live>,
     /// The directory of a VM that has ended, until all of it is removed.
@@ -51,6 +54,7 @@ struct Live {
     recording: Option<ConsoleRecording>,
     serial: Option<PipeCopy>,
     files: DeviceFiles,
+    keeper: DirKeeper,
     /// What gives the guest its memory, where it is not the kernel. Dropped last.
     uffd: Option<UffdHandler>,
     /// Hears the guest for as long as it lives.
@@ -63,11 +67,16 @@ impl Driver {
     pub(super) fn new(setup: Arc<VmSetup>, requests: mpsc::Receiver<Request>) -> (Self, Published) {
         let (state, watch_state) = watch::channel(VmState::Created);
         let (end, watch_end) = watch::channel(None);
+        let (restored, watch_restored) = watch::channel(());
         let running = Arc::new(Mutex::new(Running::default()));
-        let published =
-            Published { state: watch_state, end: watch_end, running: Arc::clone(&running) };
+        let published = Published {
+            state: watch_state,
+            end: watch_end,
+            restored: watch_restored,
+            running: Arc::clone(&running),
+        };
         let inbox = Inbox::new(requests);
-        let driver = Self { setup, inbox, state, end, running, live: None, left: None };
+        let driver = Self { setup, inbox, state, end, restored, running, live: None, left: None };
         (driver, published)
     }
 
@@ -91,7 +100,7 @@ impl Driver {
             let Some(live) = &mut self.live else {
                 return self.inbox.next().await;
             };
-            let Live { process, uffd, .. } = live;
+            let Live { process, uffd, keeper, .. } = live;
             tokio::select! {
                 // The guest's end outranks what is asked of the guest.
                 biased;
@@ -101,6 +110,7 @@ impl Driver {
                     self.ended(cause, Some(exit)).await;
                 }
                 failed = memory_lost(uffd) => self.memory_lost(&failed).await,
+                () = keeper.lost() => self.put_right().await,
                 request = self.inbox.next() => return request,
             }
         }
@@ -154,8 +164,8 @@ impl Driver {
 
     fn started(&mut self, started: Started, attempt: Attempt) -> StartReport {
         let Started { client, report, state, counted_from } = started;
-        let (Some(process), Some(dir), Some(images)) =
-            (attempt.process, attempt.dir, attempt.images)
+        let (Some(process), Some(dir), Some(images), Some(disk)) =
+            (attempt.process, attempt.dir, attempt.images, attempt.disk)
         else {
             unreachable!("a start succeeds only after it took images, a directory and a process");
         };
@@ -172,8 +182,9 @@ impl Driver {
                 rings: doorbell.rings(),
             });
         });
-        let files = DeviceFiles::of(&self.setup, dir.work_dir(), images);
+        let files = DeviceFiles::of(&self.setup, dir.work_dir(), images, disk);
         let Attempt { recording, serial, uffd, doorbell, .. } = attempt;
+        let keeper = DirKeeper::of(self.setup.spec.id(), &dir);
         self.live = Some(Live {
             process,
             client,
@@ -181,12 +192,21 @@ impl Driver {
             recording,
             serial,
             files,
+            keeper,
             uffd,
             _doorbell: doorbell,
             counted_from,
         });
         self.state.send_replace(state);
         report
+    }
+
+    /// Puts back what somebody else has removed of the VM's directory.
+    async fn put_right(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        if live.keeper.put_right(self.setup.spec.id(), &mut live.dir).await {
+            self.restored.send_replace(());
+        }
     }
 
     /// Pauses or resumes.

@@ -3,12 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use smartvm_images::{StageDrive, stage_growing_drives};
+use smartvm_images::{StageDrive, begin_growing_drives};
 
 use super::attempt::Staging;
 use super::handle::VmSetup;
 use super::outputs;
 use crate::config::{DriveConfig, DriveSpec, PmemConfig, VmSpec};
+use crate::disk::{DiskUse, Growing};
 use crate::home::{Access, WorkDir};
 use crate::image_use::ImagesInUse;
 use crate::smart_vm_error::SmartVmError;
@@ -67,12 +68,14 @@ impl Content {
         Self { source: source.to_owned(), kind }
     }
 
-    /// Puts the content at `name`. Blocks for as long as a copy takes, which nobody may write to meanwhile.
+    /// Puts the content at `name`, where it is for the device with the name `device`. Blocks for as long as a
+    /// copy takes, which nobody may write to meanwhile.
     pub(super) fn put(
         &self,
         work_dir: &WorkDir,
         name: &Path,
-        images: &ImagesInUse,
+        device: &Path,
+        (images, disk): (&ImagesInUse, &DiskUse),
     ) -> Result<(), SmartVmError> {
         let path = work_dir.host_path(name);
         let unusable = |source| SmartVmError::Adopt { path: path.clone(), source };
@@ -80,7 +83,8 @@ impl Content {
             ContentKind::Copied => {
                 let _reading = images.begin_to_copy(&self.source)?;
                 let (source, target) = (self.source.clone(), path.clone());
-                stage_growing_drives(&[StageDrive { source, target }])?;
+                let place = work_dir.host_path(device);
+                copy_growing(&[StageDrive { source, target }], Some(place), disk)?;
                 work_dir.adopt(name).map_err(unusable)
             }
             ContentKind::Shared(access) => {
@@ -107,7 +111,7 @@ pub(super) fn pmem_name(id: &str) -> PathBuf {
 /// when this returns, and what awaits them is put into `staging`.
 pub(super) fn lay_out(
     setup: &VmSetup,
-    images: &ImagesInUse,
+    (images, disk): (&ImagesInUse, &DiskUse),
     work_dir: &WorkDir,
     staging: &mut Staging,
 ) -> io::Result<()> {
@@ -134,8 +138,8 @@ pub(super) fn lay_out(
         }
     }
     if !copies.is_empty() {
-        let (work_dir, images) = (work_dir.clone(), images.clone());
-        let copy = move || copy_all(&copies, &work_dir, &images);
+        let (work_dir, images, disk) = (work_dir.clone(), images.clone(), disk.clone());
+        let copy = move || copy_all(&copies, &work_dir, &images, &disk);
         *staging = Some(tokio::task::spawn_blocking(copy));
     }
     Ok(())
@@ -146,6 +150,7 @@ fn copy_all(
     copies: &[(Content, PathBuf)],
     work_dir: &WorkDir,
     images: &ImagesInUse,
+    disk: &DiskUse,
 ) -> Result<(), SmartVmError> {
     let reading = copies.iter().map(|(content, _)| images.begin_to_copy(&content.source));
     let _reading: Vec<_> = reading.collect::<Result<_, _>>()?;
@@ -156,11 +161,31 @@ fn copy_all(
             target: work_dir.host_path(name),
         })
         .collect();
-    stage_growing_drives(&drives)?;
+    copy_growing(&drives, None, disk)?;
     copies.iter().try_for_each(|(_, name)| {
         let path = || work_dir.host_path(name);
         work_dir.adopt(name).map_err(|source| SmartVmError::Adopt { path: path(), source })
     })
+}
+
+/// Makes private copies that the guest will write to, once what they may come to take was promised; `place` is
+/// where they will be, if that is elsewhere. All, or none. Blocks.
+pub(super) fn copy_growing(
+    drives: &[StageDrive],
+    place: Option<PathBuf>,
+    disk: &DiskUse,
+) -> Result<(), SmartVmError> {
+    let begun = begin_growing_drives(drives)?;
+    let mut growing: Vec<Growing> = begun.growth().map(Growing::from).collect();
+    let there = growing.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
+    if let (Some(path), Some(copy)) = (place, growing.first().cloned())
+        && !there.contains(&path)
+    {
+        growing.push(Growing { path, ..copy });
+    }
+    disk.admit(growing)?;
+    begun.copy()?;
+    Ok(())
 }
 
 /// What each device of `spec` holds, and its name.

@@ -71,6 +71,8 @@ pub(crate) struct VmSetup {
 pub(super) struct Published {
     pub(super) state: watch::Receiver<VmState>,
     pub(super) end: watch::Receiver<Option<VmEnd>>,
+    /// Tells when the VM's directory was made again.
+    pub(super) restored: watch::Receiver<()>,
     pub(super) running: Arc<Mutex<Running>>,
 }
 
@@ -140,6 +142,11 @@ impl MicroVm {
     #[must_use]
     pub fn watch_state(&self) -> watch::Receiver<VmState> {
         self.published.state.clone()
+    }
+
+    /// Tells when somebody had removed the VM's directory, and it was made again without what others have in it.
+    pub(crate) fn watch_restored(&self) -> watch::Receiver<()> {
+        self.published.restored.clone()
     }
 
     /// Makes everything that the VM needs, starts Firecracker and boots the guest.

@@ -12,6 +12,7 @@ mod device_file;
 mod device_files;
 mod device_updates;
 mod devices;
+mod dir_keeper;
 mod driver;
 mod files;
 mod firewall;

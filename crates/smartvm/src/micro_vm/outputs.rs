@@ -82,6 +82,19 @@ pub(super) fn serial_file(setup: &VmSetup) -> Option<&Path> {
     (!is_special).then_some(path)
 }
 
+/// What those files may come to take in all: twice the limit each.
+pub(super) fn most_bytes(setup: &VmSetup) -> u64 {
+    let config = setup.spec.config();
+    let files = [
+        config.console_file.is_some(),
+        config.logger.as_ref().is_some_and(|logger| logger.log_path.is_some()),
+        config.metrics.as_ref().is_some_and(|metrics| metrics.metrics_path.is_some()),
+        serial_file(setup).is_some(),
+    ];
+    let count = files.into_iter().filter(|is_there| *is_there).count() as u64;
+    setup.options.output_file_limit.saturating_mul(2 * count)
+}
+
 /// Says what Firecracker's command line has no flags for, when there is something to say.
 pub(super) async fn describe_metrics(
     setup: &VmSetup,

@@ -10,16 +10,18 @@ use smartvm_firecracker::api::{
 };
 use smartvm_firecracker::capability::{KnownDefect, Program, Use};
 use smartvm_firecracker::{ApiClient, FirecrackerProcess, FirecrackerVersion, SnapshotFormat};
-use smartvm_images::{StageDrive, stage_growing_drives};
+use smartvm_images::StageDrive;
 
 use super::attempt::{Attempt, Staging};
 use super::call::call;
 use super::clock::Clock;
 use super::configure::Configure;
+use super::files::copy_growing;
 use super::handle::VmSetup;
 use super::images;
 use super::outputs;
-use super::start::{Started, bring_up, staged};
+use super::start::{Started, bring_up, promised, staged};
+use crate::disk::DiskUse;
 use crate::home::{Access, WorkDir};
 use crate::lifecycle::VmState;
 use crate::network::Attached;
@@ -52,10 +54,11 @@ pub(super) async fn restore(
     }
     attempt.images = Some(images::take_for_restore(setup, plan).await?);
     verify(plan).await?;
+    let disk = promised(setup, attempt).await?;
     clock.step("verify");
     let snapshot = &plan.snapshot;
     let lay_out = |work_dir: &WorkDir, staging: &mut Staging| {
-        plan_drives(plan, work_dir, staging)?;
+        plan_drives(plan, &disk, work_dir, staging)?;
         let expose = |file: &Path, name: &str| {
             snapshot.keep_verified(|| work_dir.expose(file, Path::new(name), Access::ReadOnly))
         };
@@ -139,6 +142,7 @@ async fn verify(plan: &RestorePlan) -> Result<(), SmartVmError> {
 /// copies.
 fn plan_drives(
     plan: &RestorePlan,
+    disk: &DiskUse,
     work_dir: &WorkDir,
     staging: &mut Staging,
 ) -> std::io::Result<()> {
@@ -156,7 +160,7 @@ fn plan_drives(
         }
     }
     if !copies.is_empty() {
-        let work_dir = work_dir.clone();
+        let (work_dir, disk) = (work_dir.clone(), disk.clone());
         *staging = Some(tokio::task::spawn_blocking(move || {
             let drives: Vec<_> = copies
                 .iter()
@@ -165,7 +169,7 @@ fn plan_drives(
                     target: work_dir.host_path(name),
                 })
                 .collect();
-            stage_growing_drives(&drives)?;
+            copy_growing(&drives, None, &disk)?;
             copies.iter().zip(drives).try_for_each(|((_, name), StageDrive { target, .. })| {
                 work_dir.adopt(name).map_err(|source| SmartVmError::Adopt { path: target, source })
             })

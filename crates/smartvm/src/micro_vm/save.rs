@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::call::call;
 use super::device_files::DeviceFiles;
 use super::handle::VmSetup;
+use crate::disk::DiskLedger;
 use crate::home::{Access, WorkDir};
 use crate::jail::{Jail, is_in_memory};
 use crate::lifecycle::VmState;
@@ -148,9 +149,9 @@ impl Subject<'_> {
         let captured = drives.iter().filter(|(it, _)| it.content == DriveContent::Captured);
         let captured: Vec<_> = captured.map(|(_, file)| file.clone()).collect();
         let store = SmartVm::snapshots_dir(&self.setup.options.data_dir);
-        let request = request.clone();
+        let (request, ledger) = (request.clone(), DiskLedger::from(&*self.setup.options));
         let prepared =
-            tokio::task::spawn_blocking(move || prepare(&request, &store, &vm, &captured));
+            tokio::task::spawn_blocking(move || prepare(&request, &store, ledger, &vm, &captured));
         let prepared = prepared.await;
         let prepared = prepared.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?;
         Ok(prepared.map_err(SnapshotError::from)?)

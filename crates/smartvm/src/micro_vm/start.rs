@@ -2,16 +2,15 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::process::geteuid;
+use smartvm_dir::GiveUp;
 use smartvm_firecracker::{ApiClient, FirecrackerBinary, FirecrackerProcess, LaunchSpec};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::attempt::{Attempt, Staging};
+use super::attempt::{Attempt, Claimed, Staging};
 use super::call::call;
 use super::clock::Clock;
 use super::configure::Configure;
@@ -23,6 +22,7 @@ use super::report::StartReport;
 use super::restore::restore;
 use super::version_gate;
 use crate::config::LoggerConfig;
+use crate::disk::{DiskLedger, DiskUse};
 use crate::home::{VmDir, WorkDir};
 use crate::jail::{Confinement, JailPlan, NotJailed};
 use crate::lifecycle::VmState;
@@ -58,9 +58,10 @@ pub(super) async fn start(setup: &VmSetup, attempt: &mut Attempt) -> Result<Star
     let images = attempt.images.insert(images::keep(setup).await?).clone();
     preflight::check(&setup.spec, setup.options.ephemeral_writable_drives)?;
     images::take(setup, &images).await?;
+    let disk = promised(setup, attempt).await?;
     clock.step("check");
     let lay_out = |work_dir: &WorkDir, staging: &mut Staging| {
-        files::lay_out(setup, &images, work_dir, staging)
+        files::lay_out(setup, (&images, &disk), work_dir, staging)
     };
     let launched = bring_up(setup, attempt, &mut clock, lay_out).await?;
     let attached = attached(setup, attempt).await?;
@@ -90,6 +91,19 @@ pub(super) async fn start(setup: &VmSetup, attempt: &mut Attempt) -> Result<Star
     clock.step("boot");
     let report = clock.report(launched.confinement);
     Ok(Started { client, report, state: VmState::Running, counted_from: None })
+}
+
+/// Begins to count what the VM may come to take of the disk.
+pub(super) async fn promised(
+    setup: &VmSetup,
+    attempt: &mut Attempt,
+) -> Result<DiskUse, SmartVmError> {
+    let (ledger, what) = (DiskLedger::from(&*setup.options), format!("VM {}", setup.spec.id()));
+    let disk = DiskUse::new(ledger, what, outputs::most_bytes(setup), attempt.give_up.clone());
+    let admitted = attempt.disk.insert(disk.clone()).clone();
+    let admitted = tokio::task::spawn_blocking(move || admitted.admit_logs()).await;
+    admitted.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })??;
+    Ok(disk)
 }
 
 /// A Firecracker that was started and is not ready yet.
@@ -138,20 +152,28 @@ pub(super) async fn bring_up(
     }
     let mut copies = Copies::open(setup)?;
     let console_copy = copies.console.take();
-    let dir = claim(setup, attempt).await?;
-    let dir = attempt.dir.insert(dir);
+    let (jail, confinement) = confinement(jail);
+    let claimed = claim(setup, jail, attempt).await?;
+    let dir = attempt.dir.insert(claimed.dir);
     if let Some(images) = &attempt.images {
         dir.hold(images.clone());
     }
-    clock.step("directory");
-    let confinement = confine(setup, dir, jail)?;
-    if dir.jail().is_some() {
-        clock.step("jail");
+    if let Some(disk) = &attempt.disk {
+        dir.hold_disk(disk.clone());
     }
+    claimed
+        .jail
+        .map_err(|source| SmartVmError::MakeJail { id: setup.spec.id().clone(), source })?;
+    let confinement = match (confinement, dir.jail()) {
+        (Some(none), _) => none,
+        (None, Some(jail)) => jail.confinement(),
+        (None, None) => unreachable!("a jail was planned, and making it did not fail"),
+    };
+    clock.step("directory");
 
     let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
     if setup.restore.is_none() {
-        attempt.attaching = attach(setup, dir).map_err(unusable_dir)?;
+        attempt.attaching = attach(setup, dir, &attempt.give_up).map_err(unusable_dir)?;
     }
     let work_dir = dir.work_dir();
     lay_out(&work_dir, &mut attempt.staging).map_err(unusable_dir)?;
@@ -183,34 +205,19 @@ pub(super) async fn bring_up(
     Ok(Launched { binary, confinement })
 }
 
-/// Makes the jail if there is to be one: a few directories and files, and a lock that is never held
-/// for longer than that takes.
-fn confine(
-    setup: &VmSetup,
-    dir: &mut VmDir,
-    plan: Result<JailPlan, NotJailed>,
-) -> Result<Confinement, SmartVmError> {
-    let plan = match plan {
-        Ok(plan) => plan,
-        Err(reason) => return Ok(Confinement::NotJailed { reason }),
-    };
-    let jail = dir.make_jail(plan, &setup.spec.id().to_instance_id());
-    let jail =
-        jail.map_err(|source| SmartVmError::MakeJail { id: setup.spec.id().clone(), source });
-    Ok(jail?.confinement())
-}
-
 /// Begins to make the VM's network devices, of those that are made for it, while Firecracker comes up.
 fn attach(
     setup: &VmSetup,
     dir: &mut VmDir,
+    give_up: &GiveUp,
 ) -> io::Result<Option<JoinHandle<Result<Attached, SmartVmError>>>> {
     let user = dir.user();
     let plan = Plan::new(&setup.spec, &setup.options, &setup.network, dir.path(), user);
     let Some(plan) = plan else { return Ok(None) };
     dir.record_interfaces(plan.records())?;
-    let spec = setup.spec.clone();
-    Ok(Some(tokio::task::spawn_blocking(move || plan.carry_out(&spec))))
+    let (spec, give_up) = (setup.spec.clone(), give_up.clone());
+    let attaching = move || give_up.during(|| plan.carry_out(&spec));
+    Ok(Some(tokio::task::spawn_blocking(attaching)))
 }
 
 /// Waits for the network devices, if any are made.
@@ -230,12 +237,32 @@ pub(super) async fn staged(staging: &mut Staging) -> Result<bool, SmartVmError> 
     Ok(true)
 }
 
-/// Takes the VM's directory. A start that is interrupted meanwhile gives it back.
-async fn claim(setup: &VmSetup, attempt: &mut Attempt) -> Result<VmDir, SmartVmError> {
+/// The plan of the jail, or why there is none.
+fn confinement(plan: Result<JailPlan, NotJailed>) -> (Option<JailPlan>, Option<Confinement>) {
+    match plan {
+        Ok(plan) => (Some(plan), None),
+        Err(reason) => (None, Some(Confinement::NotJailed { reason })),
+    }
+}
+
+/// Takes the VM's directory, and makes the jail if there is to be one: a few directories and files, under locks
+/// that are never held for longer than that takes. A start that is interrupted meanwhile gives it back.
+async fn claim(
+    setup: &VmSetup,
+    jail: Option<JailPlan>,
+    attempt: &mut Attempt,
+) -> Result<Claimed, SmartVmError> {
     let (home, id) = (setup.home.clone(), setup.spec.id().clone());
-    let given_up = Arc::clone(&attempt.given_up);
-    let claiming =
-        tokio::task::spawn_blocking(move || home.claim(&id, &|| given_up.load(Ordering::Relaxed)));
+    let give_up = attempt.give_up.clone();
+    let claim = move || {
+        let mut dir = home.claim(&id)?;
+        let jail = match jail {
+            None => Ok(()),
+            Some(plan) => dir.make_jail(plan, &id.to_instance_id()).map(drop),
+        };
+        Ok(Claimed { dir, jail })
+    };
+    let claiming = tokio::task::spawn_blocking(move || give_up.during(claim));
     let claimed = attempt.claiming.insert(claiming).await;
     attempt.claiming = None;
     Ok(claimed.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })??)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fs_err::File;
+use smartvm_dir::GiveUp;
 use smartvm_images::StageDriveError;
 use smartvm_images::signature::{KeyError, SigningKey};
 use uuid::Uuid;
@@ -15,6 +16,7 @@ use super::files;
 use super::manifest::SnapshotParent;
 use super::name::SnapshotName;
 use super::store::{SnapshotStore, SnapshotStoreError};
+use crate::disk::{DiskLedger, DiskRefused, DiskUse, Growing};
 use crate::vm_id::VmId;
 
 /// What `vmstate`, the manifest and the directories may take: Firecracker's own bound, and a little.
@@ -72,6 +74,9 @@ pub enum CreateSnapshotError {
         /// What is free.
         available: u64,
     },
+    /// The disk was promised to others.
+    #[error(transparent)]
+    Disk(#[from] DiskRefused),
     /// The disk was full before the snapshot was whole.
     #[error("{} was full before the snapshot was whole", dir.display())]
     Full {
@@ -123,6 +128,7 @@ impl CreateSnapshotError {
         match self {
             Self::Store(error) => error.code(),
             Self::Key(error) => error.code(),
+            Self::Disk(error) => error.code(),
             Self::NoSpace { .. } | Self::Full { .. } => "SNAPSHOT_NO_SPACE",
             Self::WrongBase { .. } => "SNAPSHOT_WRONG_BASE",
             Self::NoTracking => "SNAPSHOT_NOT_TRACKED",
@@ -139,6 +145,7 @@ impl CreateSnapshotError {
         Some(match self {
             Self::Store(error) => return error.hint(),
             Self::Key(error) => return error.hint(),
+            Self::Disk(error) => return error.hint(),
             Self::CopyDrive(error) => return error.hint(),
             Self::NoSpace { .. } | Self::Full { .. } => {
                 "free space there, or choose another data directory (--data-dir)".to_owned()
@@ -180,6 +187,7 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(
     request: &CreateSnapshot,
     store: &Path,
+    ledger: DiskLedger,
     vm: &Circumstances,
     drives: &[PathBuf],
 ) -> Result<Prepared, CreateSnapshotError> {
@@ -199,8 +207,11 @@ pub(crate) fn prepare(
     if parent.is_some() {
         check_blocks(draft.path())?;
     }
-    check_space(&draft, vm, parent.is_some(), drives)?;
-    Ok(Prepared { draft, parent })
+    let needed = check_space(&draft, vm, parent.is_some(), drives)?;
+    let disk = DiskUse::new(ledger, format!("snapshot {name}"), 0, GiveUp::default());
+    let (path, is_shared) = (draft.memory(), false);
+    disk.admit(vec![Growing { path, bytes: needed, is_shared }])?;
+    Ok(Prepared { draft: draft.with_promise(disk), parent })
 }
 
 fn parent(
@@ -254,12 +265,13 @@ fn check_blocks(dir: &Path) -> Result<(), CreateSnapshotError> {
     Ok(())
 }
 
+/// Returns what it needs at most.
 fn check_space(
     draft: &Draft,
     vm: &Circumstances,
     differential: bool,
     drives: &[PathBuf],
-) -> Result<(), CreateSnapshotError> {
+) -> Result<u64, CreateSnapshotError> {
     let failed = |source| CreateSnapshotError::Io { action: "look for free space", source };
     // How much of the memory has changed nobody tells; when it is too much, Firecracker will.
     let mut needed = SLACK + if differential { 0 } else { vm.memory_size };
@@ -274,7 +286,7 @@ fn check_space(
         let dir = draft.path().parent().unwrap_or_else(|| draft.path()).to_owned();
         return Err(CreateSnapshotError::NoSpace { dir, needed, available });
     }
-    Ok(())
+    Ok(needed)
 }
 
 /// Whether a copy of the drive would take no space. Tried, since nothing else tells.

@@ -16,6 +16,7 @@ use super::own_file::open_own;
 use super::stamp::{Stamp, Stamps};
 use super::store::{SnapshotStore, SnapshotStoreError};
 use super::stored::{Snapshot, stamp_name};
+use crate::disk::DiskUse;
 
 /// The directory of a snapshot that has no name yet. Dropping it removes it.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Draft {
     name: SnapshotName,
     path: PathBuf,
     key: Option<SigningKey>,
+    /// Held, not read: what was promised to it of the disk.
+    _promise: Option<DiskUse>,
     /// Held, not read: the lock is what says that the maker lives.
     _lock: File,
     published: bool,
@@ -32,12 +35,18 @@ pub(crate) struct Draft {
 
 impl Draft {
     pub(super) fn new(store: SnapshotStore, name: SnapshotName, path: PathBuf, lock: File) -> Self {
-        Self { store, name, path, key: None, _lock: lock, published: false }
+        Self { store, name, path, key: None, _promise: None, _lock: lock, published: false }
     }
 
     /// The same, which is signed with the key, if there is one, before it has a name.
     pub(super) fn signed_by(mut self, key: Option<SigningKey>) -> Self {
         self.key = key;
+        self
+    }
+
+    /// The same, which holds what was promised to it of the disk until it is published, or removed.
+    pub(super) fn with_promise(mut self, promise: DiskUse) -> Self {
+        self._promise = Some(promise);
         self
     }
 

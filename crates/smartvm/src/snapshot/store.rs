@@ -139,6 +139,12 @@ impl SnapshotStoreError {
 }
 
 impl SnapshotStore {
+    /// Whether `dir` is that of a snapshot which is being made in, or removed from, the store at `store`.
+    pub(crate) fn is_draft(store: &Path, dir: &Path) -> bool {
+        let name = dir.file_name().and_then(std::ffi::OsStr::to_str);
+        dir.parent() == Some(store) && name.is_some_and(|name| name.starts_with(DRAFT_PREFIX))
+    }
+
     /// Opens the store in `dir`, creating it for its owner alone (0700) when it is not there.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! No user is two VMs at once.
 
 use std::collections::BTreeSet;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use smartvm::{SmartVmOptions, UidRange};
 use smartvm_testkit::eventually;
@@ -59,6 +61,22 @@ async fn when_all_are_in_use_no_vm_starts_until_one_is_free() {
     assert_eq!(again.uid, first.uid);
     again.vm.cleanup().await.unwrap();
     second.vm.cleanup().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_user_that_some_process_is_gets_no_vm_though_nobody_has_leased_it() {
+    let range = own_range(2);
+    let bench = Bench::with(|options| {
+        options.jail = smartvm::JailMode::Auto;
+        options.uid_range = range;
+    });
+    let mut stranger = Command::new("sleep").arg("1000").uid(range.first).spawn().unwrap();
+    let started = Jailed::try_start(bench.vm(&TinyGuest::halts())).await;
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    let jailed = started.unwrap();
+    assert_eq!(jailed.uid, range.last);
+    jailed.vm.cleanup().await.unwrap();
 }
 
 #[tokio::test]

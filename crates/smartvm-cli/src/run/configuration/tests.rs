@@ -36,6 +36,7 @@ fn settings(dir: &Path) -> Settings {
         wireguard: None,
         network: crate::net::NetworkFlags::default(),
         audit: None,
+        disk_budget: None,
         path_var: None,
         agent: None,
     }

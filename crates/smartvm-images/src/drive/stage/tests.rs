@@ -111,7 +111,7 @@ fn a_copy_that_a_guest_could_not_fill_is_refused_whatever_is_in_it() {
     if plain[0].method == StagingMethod::Reflink {
         return;
     }
-    let error = stage_growing_drives(&[to("growing")]).unwrap_err();
+    let error = begin_growing_drives(&[to("growing")]).unwrap_err();
     assert_eq!(error.code(), "DRIVE_STAGING_FAILED");
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains(&format!("need {size} bytes")), "{cause}");

@@ -21,7 +21,7 @@ fn id(text: &str) -> VmId {
 }
 
 fn claim(home: &RuntimeDir, name: &str) -> Result<VmDir, ClaimError> {
-    home.claim(&id(name), &|| false)
+    home.claim(&id(name))
 }
 
 /// A process that has ended.

@@ -1,4 +1,4 @@
-//! Learning that something appeared in a directory.
+//! Learning that something appeared in a directory, or went from it.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,34 +16,55 @@ use rustix::io::Errno;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-/// How often to look where the kernel has no watch left to give.
-const FALLBACK_INTERVAL: Duration = Duration::from_millis(2);
+/// How often to look where the kernel has no watch left to give: for what is about to appear, and for what is
+/// not expected to go.
+const FALLBACK_INTERVALS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_secs(1));
 
 /// Room for several events with the longest names.
 const EVENT_BUFFER: usize = 4096;
 
-/// Tells of files that appear in a directory from the moment it is made.
+/// Tells of changes in a directory from the moment it is made. All of a program share one inotify instance.
 #[derive(Debug)]
-pub(super) struct SocketWatch {
+pub struct DirWatch {
     /// `None` where other programs of this user hold all the kernel gives.
     watched: Option<WatchedDir>,
+    fallback: Duration,
 }
 
-impl SocketWatch {
-    pub(super) fn of_dir(dir: &Path) -> io::Result<Self> {
-        match WatchedDir::new(dir) {
-            Ok(watched) => Ok(Self { watched: Some(watched) }),
-            Err(Errno::MFILE | Errno::NOSPC) => Ok(Self { watched: None }),
+impl DirWatch {
+    /// Tells of files that appear.
+    ///
+    /// # Errors
+    /// When there is no such directory, or it may not be read.
+    pub fn of_arrivals(dir: &Path) -> io::Result<Self> {
+        let events = WatchFlags::CREATE | WatchFlags::MOVED_TO;
+        Self::new(dir, events, FALLBACK_INTERVALS.0)
+    }
+
+    /// Tells of files that go, and of the directory's own removal.
+    ///
+    /// # Errors
+    /// As [`of_arrivals`](Self::of_arrivals).
+    pub fn of_losses(dir: &Path) -> io::Result<Self> {
+        let itself = WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
+        let events = WatchFlags::DELETE | WatchFlags::MOVED_FROM | itself;
+        Self::new(dir, events, FALLBACK_INTERVALS.1)
+    }
+
+    fn new(dir: &Path, events: WatchFlags, fallback: Duration) -> io::Result<Self> {
+        match WatchedDir::new(dir, events) {
+            Ok(watched) => Ok(Self { watched: Some(watched), fallback }),
+            Err(Errno::MFILE | Errno::NOSPC) => Ok(Self { watched: None, fallback }),
             Err(errno) => Err(errno.into()),
         }
     }
 
-    /// Waits until something appeared since the watch was made or last told so. May tell without
+    /// Waits until something has changed since the watch was made or last told so. May tell without
     /// cause; whoever waits looks for itself. Cancel safe.
-    pub(super) async fn changed(&self) {
+    pub async fn changed(&self) {
         match &self.watched {
-            Some(watched) => watched.appeared.notified().await,
-            None => sleep(FALLBACK_INTERVAL).await,
+            Some(watched) => watched.changed.notified().await,
+            None => sleep(self.fallback).await,
         }
     }
 }
@@ -64,20 +85,21 @@ struct Watcher {
 struct WatchedDir {
     watcher: Arc<Watcher>,
     descriptor: i32,
-    appeared: Arc<Notify>,
+    changed: Arc<Notify>,
 }
 
 impl WatchedDir {
-    fn new(dir: &Path) -> Result<Self, Errno> {
+    fn new(dir: &Path, events: WatchFlags) -> Result<Self, Errno> {
         let watcher = watcher()?;
-        let appeared = Arc::new(Notify::new());
-        let events = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
+        let changed = Arc::new(Notify::new());
+        // Others may watch the directory already, for other events.
+        let events = events | WatchFlags::ONLYDIR | WatchFlags::MASK_ADD;
         // Locked over both, lest the thread sees an event of a watch it does not know yet.
         let mut waiting = watcher.waiting();
         let descriptor = add_watch(&watcher.inotify, dir, events)?;
-        waiting.entry(descriptor).or_default().push(Arc::clone(&appeared));
+        waiting.entry(descriptor).or_default().push(Arc::clone(&changed));
         drop(waiting);
-        Ok(Self { watcher, descriptor, appeared })
+        Ok(Self { watcher, descriptor, changed })
     }
 }
 
@@ -85,7 +107,7 @@ impl Drop for WatchedDir {
     fn drop(&mut self) {
         let mut waiting = self.watcher.waiting();
         if let Some(others) = waiting.get_mut(&self.descriptor) {
-            others.retain(|other| !Arc::ptr_eq(other, &self.appeared));
+            others.retain(|other| !Arc::ptr_eq(other, &self.changed));
             if others.is_empty() {
                 waiting.remove(&self.descriptor);
                 // Fails when the directory was removed, and its watch with it.
@@ -154,7 +176,7 @@ mod tests {
     #[tokio::test]
     async fn tells_of_what_appeared_before_anybody_waited() {
         let dir = tempfile::tempdir().unwrap();
-        let watch = SocketWatch::of_dir(dir.path()).unwrap();
+        let watch = DirWatch::of_arrivals(dir.path()).unwrap();
         create(dir.path(), "socket");
         watch.changed().await;
     }
@@ -162,8 +184,8 @@ mod tests {
     #[tokio::test]
     async fn each_watch_of_a_directory_is_told_until_it_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
-        let first = SocketWatch::of_dir(dir.path()).unwrap();
-        let second = SocketWatch::of_dir(dir.path()).unwrap();
+        let first = DirWatch::of_arrivals(dir.path()).unwrap();
+        let second = DirWatch::of_arrivals(dir.path()).unwrap();
         create(dir.path(), "one");
         first.changed().await;
         drop(first);
@@ -178,7 +200,7 @@ mod tests {
         let path = dir.path().join("vm");
         for _ in 0..2 {
             fs_err::create_dir(&path).unwrap();
-            let watch = SocketWatch::of_dir(&path).unwrap();
+            let watch = DirWatch::of_arrivals(&path).unwrap();
             create(&path, "socket");
             watch.changed().await;
             fs_err::remove_dir_all(&path).unwrap();
@@ -186,9 +208,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_goes_is_told_also_while_others_wait_for_what_appears() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("vm");
+        fs_err::create_dir(&path).unwrap();
+        create(&path, "lock");
+        let losses = DirWatch::of_losses(&path).unwrap();
+        let arrivals = DirWatch::of_arrivals(&path).unwrap();
+        create(&path, "one");
+        arrivals.changed().await;
+        fs_err::remove_file(path.join("lock")).unwrap();
+        losses.changed().await;
+        fs_err::remove_dir_all(&path).unwrap();
+        losses.changed().await;
+    }
+
+    #[tokio::test]
     async fn a_directory_that_is_not_there_cannot_be_watched() {
         let dir = tempfile::tempdir().unwrap();
-        let error = SocketWatch::of_dir(&dir.path().join("gone")).unwrap_err();
+        let error = DirWatch::of_arrivals(&dir.path().join("gone")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }
