@@ -1,6 +1,6 @@
 //! Benchmarks: what we promise, beside the same work done by hand.
 //!
-//! `cargo xtask bench api images start jail memory network parallel snapshot` runs them with the real Firecracker. Every figure
+//! `cargo xtask bench api images start jail memory network parallel recovery snapshot` runs them with the real Firecracker. Every figure
 //! is a ratio within one run, its two sides measured alternately, because machines are noisy.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -12,6 +12,7 @@ mod jail;
 mod memory;
 mod network;
 mod parallel;
+mod recovery;
 mod sample;
 mod seed_way;
 mod setup;
@@ -27,9 +28,14 @@ fn main() -> anyhow::Result<()> {
     {
         return images::serve(file.as_ref());
     }
+    if let [own, home] = &*names
+        && own == recovery::OWN
+    {
+        return recovery::own(home.as_ref());
+    }
     if names.is_empty() {
         bail!(
-            "name what to measure: api, images, start, jail, memory, network, parallel, snapshot"
+            "name what to measure: api, images, start, jail, memory, network, parallel, recovery, snapshot"
         );
     }
     for name in names {
@@ -42,8 +48,9 @@ fn main() -> anyhow::Result<()> {
             "memory" => memory::run()?,
             "network" => network::run()?,
             "parallel" => parallel::run()?,
+            "recovery" => recovery::run()?,
             other => bail!(
-                "no benchmark {other}; there are: api, images, start, jail, memory, network, parallel, snapshot"
+                "no benchmark {other}; there are: api, images, start, jail, memory, network, parallel, recovery, snapshot"
             ),
         }
     }
