@@ -232,6 +232,19 @@ impl PrivateDir {
         }
     }
 
+    /// Removes the directory `name` if nothing is in it; to be gone already is success.
+    ///
+    /// # Errors
+    /// `DirectoryNotEmpty`, and what the system refuses.
+    pub fn remove_empty_dir(&self, name: impl AsRef<Path>) -> io::Result<()> {
+        let name = name.as_ref();
+        let (parent, file) = self.parent(name)?;
+        match unlinkat(parent.as_fd(), file, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(self.failed("remove directory", name, errno)),
+        }
+    }
+
     /// Removes the directory `name` with all that is in it, whoever made that; to be gone already is
     /// success. Blocks for as long as there is much.
     ///

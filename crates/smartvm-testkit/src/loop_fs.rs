@@ -41,6 +41,13 @@ impl LoopFs {
         Self::mounted(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], None)
     }
 
+    /// A file system in memory with room for this many files and directories, its own included.
+    #[must_use]
+    #[track_caller]
+    pub fn files(count: u64) -> Self {
+        Self::mounted(&["-t", "tmpfs", "-o", &format!("nr_inodes={count}"), "tmpfs"], None)
+    }
+
     /// What an image holds, read-only.
     #[must_use]
     #[track_caller]

@@ -8,26 +8,12 @@ use smartvm_network::policy::GuestBounds;
 use smartvm_network::{Network, NetworkReport, PolicyReport, names};
 use smartvm_testkit::NetNamespace;
 
+use super::frames::{frame, udp};
 use super::world::{Guest, INTERNET, Server, World};
 
 fn bounds(connections: u32, new: u32) -> GuestBounds {
     let text = format!(r#"{{"connections":{connections},"newConnectionsPerSecond":{new}}}"#);
     serde_json::from_str(&text).unwrap()
-}
-
-/// A UDP packet that begins a connection.
-fn packet(from: Ipv4Addr, to: Ipv4Addr, ports: (u16, u16)) -> Vec<u8> {
-    let mut header = vec![0x45, 0, 0, 32, 0, 1, 0, 0, 64, 17, 0, 0];
-    header.extend(from.octets());
-    header.extend(to.octets());
-    let sum = header.chunks(2).map(|it| u32::from(u16::from_be_bytes([it[0], it[1]]))).sum::<u32>();
-    let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
-    header[10..12].copy_from_slice(&sum.to_be_bytes());
-    header.extend(ports.0.to_be_bytes());
-    header.extend(ports.1.to_be_bytes());
-    header.extend([0, 12, 0, 0]);
-    header.extend(b"spam");
-    header
 }
 
 /// Sends the first packet of the connection with a number.
@@ -37,8 +23,8 @@ fn begin(network: &Network, guest: &Guest, to: Ipv4Addr, number: u32) {
         u16::try_from(2000 + number / 50_000).unwrap(),
     );
     let (bridge, mac) = (names::bridge_mac(network.name()), guest.attachment.mac);
-    let head = [&bridge.octets()[..], &mac.octets(), &[8, 0]].concat();
-    guest.inside.send_frame(&[head, packet(guest.address(), to, ports)].concat());
+    let packet = udp(guest.address(), to, ports);
+    guest.inside.send_frame(&frame(bridge.octets(), mac.octets(), 0x0800, &packet));
 }
 
 /// How many connections the host remembers.

@@ -1,5 +1,6 @@
 //! Who reaches whom.
 
+use smartvm_network::Network;
 use smartvm_network::policy::{HostService, Isolation, Transport};
 
 use super::world::{
@@ -183,4 +184,46 @@ fn a_guest_has_no_ipv6_beyond_itself() {
     assert!(!from_host.status.success());
     let ipv6 = |frame: &&Vec<u8>| frame.get(12..14) == Some(&[0x86, 0xdd][..]);
     assert_eq!(guest.inside.heard().iter().filter(ipv6).count(), 0, "no router advertises itself");
+}
+
+/// What is still on its way to one that has gone.
+#[test]
+fn a_packet_for_a_guest_that_has_ended_reaches_no_other() {
+    let world = World::new();
+    let network = world.open();
+    let [gone, other] = ["gone", "other"].map(|vm| world.attach(&network, &world.request(vm)));
+    let (address, mac) = (gone.address(), gone.attachment.mac);
+    let tap = gone.attachment.tap.clone();
+    drop(gone);
+    world.host.run(|| network.detach(&tap).unwrap());
+    // The host remembers it, as it does for a while.
+    world.host.ip(&format!("neigh replace {address} lladdr {mac} dev svbr0 nud permanent"));
+    let heard = |mac: [u8; 6]| {
+        let frames = other.inside.heard();
+        frames.iter().filter(|frame| frame.starts_with(&mac)).count()
+    };
+    let send = || {
+        let before = heard(other.attachment.mac.octets());
+        world.host.run(|| {
+            let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+            for to in [address, other.address()] {
+                socket.send_to(b"late", (to, 9)).unwrap();
+            }
+        });
+        // What was sent later has come.
+        smartvm_testkit::eventually(LONG, "the other guest hears its own packet", || {
+            (heard(other.attachment.mac.octets()) > before).then_some(())
+        });
+    };
+    let _server = Server::new(&other.inside.namespace, 80);
+    assert!(tcp_from(&world.host, other.address(), 80));
+    send();
+    assert_eq!(heard(mac.octets()), 0);
+    // That it would be heard: the bridge gives to all links what it knows none for.
+    world.host.command(&format!("bridge link set dev {} flood on", other.attachment.tap));
+    send();
+    assert_eq!(heard(mac.octets()), 1);
+    world.host.run(|| Network::reload(&world.options.state_dir, network.name()).unwrap());
+    send();
+    assert_eq!(heard(mac.octets()), 1);
 }

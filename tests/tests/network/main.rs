@@ -6,10 +6,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod bounds;
+mod damaged;
 mod egress;
 mod faults;
 mod foreign;
 mod forwarding;
+mod frames;
 mod hardware_addresses;
 mod isolation;
 mod lan;

@@ -6,35 +6,15 @@ use std::time::Duration;
 use smartvm_network::{NetworkReport, names};
 use smartvm_testkit::eventually;
 
+use super::frames::{frame, udp};
 use super::world::{Guest, INTERNET, Server, World};
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 30, 0, 1);
-
-/// An Ethernet frame.
-fn frame(to: [u8; 6], from: [u8; 6], kind: u16, content: &[u8]) -> Vec<u8> {
-    [&to[..], &from, &kind.to_be_bytes(), content].concat()
-}
 
 /// An ARP answer: `mac` has `address`.
 fn arp(mac: [u8; 6], address: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
     let head = [0, 1, 8, 0, 6, 4, 0, 2];
     [&head[..], &mac, &address.octets(), &[0xff; 6], &target.octets()].concat()
-}
-
-/// A UDP packet.
-fn udp(from: Ipv4Addr, to: Ipv4Addr, ports: (u16, u16)) -> Vec<u8> {
-    let mut header = vec![0x45, 0, 0, 32, 0, 1, 0, 0, 64, 17, 0, 0];
-    header.extend(from.octets());
-    header.extend(to.octets());
-    let sum = header.chunks(2).map(|it| u32::from(u16::from_be_bytes([it[0], it[1]]))).sum::<u32>();
-    let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
-    header[10..12].copy_from_slice(&sum.to_be_bytes());
-    header.extend(ports.0.to_be_bytes());
-    header.extend(ports.1.to_be_bytes());
-    // A length, and no checksum.
-    header.extend([0, 12, 0, 0]);
-    header.extend(b"spam");
-    header
 }
 
 /// How many packets the rules of a chain have dropped.

@@ -2,13 +2,19 @@
 
 use smartvm_network::NetworkReport;
 
-use super::{reports, wireguard};
+use super::{failure, reports, wireguard};
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::settings::Settings;
 
 pub(super) fn perform(settings: &Settings, printer: Printer) -> Result<(), Failure> {
     let reports = reports(settings)?;
+    for file in NetworkReport::damaged(&settings.network_dir).map_err(|error| failure(&error))? {
+        let file = file.display();
+        printer.warning(&format!(
+            "{file} cannot be read: what it is about is closed until it is made again"
+        ));
+    }
     if printer.wants_json() {
         return printer.json(&reports);
     }

@@ -4,6 +4,9 @@ use super::link_requests::{HEADER, INFO_KIND, Ifla};
 use crate::InterfaceName;
 use crate::netlink::Message;
 
+/// A link has a carrier.
+const IFF_LOWER_UP: u32 = 1 << 16;
+
 /// What sort of link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkKind {
@@ -26,6 +29,8 @@ pub struct FoundLink {
     pub kind: LinkKind,
     /// Whether it is up, as an administrator says.
     pub up: bool,
+    /// Whether it has a carrier: of a TAP, whether a program has it open.
+    pub is_open: bool,
     /// Its group; 0 unless set.
     pub group: u32,
     /// The number of the bridge it is on.
@@ -52,6 +57,7 @@ impl FoundLink {
             name: attributes.text(Ifla::IFNAME)?.to_owned(),
             kind,
             up: word(8)? & 1 != 0,
+            is_open: word(8)? & IFF_LOWER_UP != 0,
             group: attributes.u32(Ifla::GROUP).unwrap_or(0),
             master: attributes.u32(Ifla::MASTER),
             alias: attributes.text(Ifla::IFALIAS).map(str::to_owned),

@@ -41,6 +41,7 @@ const BR_MULTI_BOOLOPT: u16 = 46;
 const NO_LINK_LOCAL_LEARN: u32 = 1;
 const BRPORT_GUARD: u16 = 5;
 const BRPORT_LEARNING: u16 = 8;
+const BRPORT_UNICAST_FLOOD: u16 = 9;
 const BRPORT_ISOLATED: u16 = 33;
 const BRPORT_LOCKED: u16 = 39;
 /// A link that waits for something outside before it carries packets (RFC 2863).
@@ -122,7 +123,8 @@ pub(super) fn join(name: &InterfaceName, port: &BridgePort<'_>) -> Request {
 ///
 /// The kernel leads frames to 01:80:c2:00:00:0X past the bridge's rules, to the link itself: without ARP there
 /// it makes no neighbours of them and answers none. The guard holds a guest off the spanning tree of a bridge
-/// of others. Kernels from 5.18 on also drop what comes from another hardware address than is behind the link.
+/// of others. The bridge knows who is behind it: what is for another, as for a guest that has just gone, is not
+/// flooded to it. Kernels from 5.18 on also drop what comes from another hardware address than is behind the link.
 pub(super) fn open_port(name: &InterfaceName, isolated: bool) -> Request {
     let flags = IFF_UP | IFF_NOARP;
     let mut request = request_with(RTM_NEWLINK, 0, name, header(flags, flags));
@@ -130,6 +132,7 @@ pub(super) fn open_port(name: &InterfaceName, isolated: bool) -> Request {
         info.text(INFO_SLAVE_KIND, "bridge").nested(INFO_SLAVE_DATA, |port| {
             port.u8(BRPORT_ISOLATED, u8::from(isolated))
                 .u8(BRPORT_LEARNING, 0)
+                .u8(BRPORT_UNICAST_FLOOD, 0)
                 .u8(BRPORT_GUARD, 1)
                 .u8(BRPORT_LOCKED, 1);
         });

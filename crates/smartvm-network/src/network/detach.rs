@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::handle::{Kernel, Network};
+use super::reload::ruleset;
 use super::remove_many::remove_together;
 use crate::netlink::NetlinkError;
 use crate::nft::{Change, Family, Nftables};
@@ -75,8 +76,20 @@ impl Network {
     ) -> Result<(), DetachError> {
         let Some(host) = HostState::existing(state_dir)? else { return Ok(()) };
         let state = NetworkState::new(&host, network);
-        let Some(guest) = state.guest(tap)? else { return Ok(()) };
-        remove_together(state_dir, &host, &state, guest)
+        let found = match state.guest(tap) {
+            Ok(found) => found,
+            Err(error) => {
+                // It says nothing that could be removed, but its name does.
+                if !state.lock()?.set_aside_damaged()? {
+                    return Err(error.into());
+                }
+                None
+            }
+        };
+        match found {
+            Some(guest) => remove_together(state_dir, &host, &state, guest),
+            None => remove_unknown(&state, tap),
+        }
     }
 
     /// Removes the interface behind a TAP, whoever made it: TAP, rules, connections, ports and
@@ -99,6 +112,22 @@ impl Network {
         }
         step("forget")
     }
+}
+
+/// Removes a TAP of the network that nothing is written down of any more, and has the rules be those of the others.
+fn remove_unknown(state: &NetworkState, tap: &InterfaceName) -> Result<(), DetachError> {
+    let mut kernel = Kernel::open()?;
+    let Some(link) = kernel.links.find(tap)? else { return Ok(()) };
+    if link.group != names::link_group(state.network()) {
+        return Ok(());
+    }
+    kernel.links.remove(tap)?;
+    let locked = state.lock()?;
+    if let Some(record) = locked.state().record()? {
+        let guests = locked.state().guests()?;
+        kernel.nftables.replace(&ruleset(&record, &guests, &mut kernel.links)?)?;
+    }
+    Ok(())
 }
 
 /// Removes all of an interface. What is gone already is no error.

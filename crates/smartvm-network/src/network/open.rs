@@ -92,6 +92,7 @@ fn make(
             source,
         })
     };
+    locked.set_aside_damaged()?;
     let found = kernel.links.find(bridge)?;
     if let Some(link) = &found
         && link.kind != LinkKind::Bridge
@@ -116,7 +117,8 @@ fn make(
     // or made and be found now.
     let ours = match (&before, &found) {
         (Some(before), _) => before.bridge_is_ours,
-        (None, found) => found.is_none(),
+        (None, None) => true,
+        (None, Some(link)) => take_down::is_our_bridge(link, &guests, &mut kernel.links)?,
     };
     check_place(options, ours, found.as_ref(), &mut kernel.links)?;
 

@@ -1,7 +1,7 @@
 //! What there is.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -98,7 +98,19 @@ pub struct RuleReport {
 }
 
 impl NetworkReport {
-    /// All networks of the host. Nothing is changed.
+    /// The files that say what exists and cannot be read, those that were set aside included. What they are about is
+    /// closed.
+    ///
+    /// # Errors
+    /// When it cannot be read what exists.
+    pub fn damaged(state_dir: &Path) -> Result<Vec<PathBuf>, OpenNetworkError> {
+        match HostState::existing(state_dir)? {
+            Some(host) => Ok(host.damaged()?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// All networks of the host whose records can be [read](Self::damaged). Nothing is changed.
     ///
     /// # Errors
     /// When it cannot be read what exists, or the kernel cannot be asked.
@@ -107,7 +119,8 @@ impl NetworkReport {
         let mut reports = Vec::new();
         for network in host.networks()? {
             let state = NetworkState::new(&host, &network);
-            if let Some(record) = state.record()? {
+            // One that cannot be read keeps nobody from seeing the others.
+            if let Some(record) = state.whole_record()? {
                 reports.push(Self::of(&host, record, state.guests()?)?);
             }
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::detach::DetachError;
 use super::handle::{Kernel, Network};
+use super::reload::ruleset;
 use super::remove_many::remove_many;
 use super::take_down;
 use crate::state::{GuestRecord, HostState, NetworkState, owner_lives};
@@ -50,8 +51,13 @@ fn sweep_one(
     let state = NetworkState::new(host, network);
     let mut kernel = Kernel::open()?;
     let dead = {
-        let locked = state.lock()?;
+        let Some(locked) = state.lock_existing()? else { return Ok(()) };
+        let set_aside = locked.set_aside_damaged()?;
         let guests = locked.state().guests()?;
+        if set_aside && let Some(record) = locked.state().record()? {
+            // Without those that nothing is known of any more.
+            kernel.nftables.replace(&ruleset(&record, &guests, &mut kernel.links)?)?;
+        }
         take_unknown(network, &guests, &mut kernel)?;
         let mut dead = Vec::new();
         for guest in guests {
@@ -70,7 +76,7 @@ fn sweep_one(
     for guest in dead {
         swept.interfaces.push((network.clone(), guest.tap, guest.vm));
     }
-    let locked = state.lock()?;
+    let Some(locked) = state.lock_existing()? else { return Ok(()) };
     if locked.is_unused()? && locked.state().guests()?.is_empty() {
         take_down::all(host, locked, &mut kernel)?;
         swept.networks.push(network.clone());
@@ -78,7 +84,8 @@ fn sweep_one(
     Ok(())
 }
 
-/// Has the TAPs of the network removed that nobody has written down. The network's lock is held.
+/// Has the TAPs of the network removed that nobody has written down, but for those that a VM has open: what was written
+/// down of it is damaged, and it is closed. The network's lock is held.
 fn take_unknown(
     network: &InterfaceName,
     guests: &[GuestRecord],
@@ -87,6 +94,7 @@ fn take_unknown(
     let known: BTreeSet<&str> = guests.iter().map(|guest| guest.tap.as_str()).collect();
     for link in kernel.links.of_group(names::link_group(network))? {
         if !known.contains(link.name.as_str())
+            && !link.is_open
             && let Ok(name) = link.name.parse()
         {
             kernel.links.move_to_group(&name, names::dying_group(network))?;

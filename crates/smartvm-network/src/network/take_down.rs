@@ -2,10 +2,11 @@
 
 use super::detach::DetachError;
 use super::handle::{Kernel, Network};
-use crate::link::LinkKind;
-use crate::names;
+use crate::link::{FoundLink, LinkKind, Links};
+use crate::netlink::NetlinkError;
 use crate::policy::NetworkRules;
-use crate::state::{HostState, Locked, NetworkRecord};
+use crate::state::{GuestRecord, HostState, Locked, NetworkRecord};
+use crate::{InterfaceName, WireGuardEgress, names};
 
 impl Network {
     /// Stops using the network, and takes it down when nobody uses it any more: bridge, rules,
@@ -35,11 +36,51 @@ pub(super) fn all(
     locked: Locked<'_>,
     kernel: &mut Kernel,
 ) -> Result<(), DetachError> {
-    if let Some(record) = locked.state().record()? {
-        parts(host, &record, kernel)?;
+    locked.set_aside_damaged()?;
+    match locked.state().record()? {
+        Some(record) => parts(host, &record, kernel)?,
+        None => nameless_parts(host, locked.state().network(), kernel)?,
     }
     locked.remove()?;
     Ok(())
+}
+
+/// Whether a bridge that nothing is written down of is one that we made: it says so, and nobody else's links are on it.
+pub(super) fn is_our_bridge(
+    link: &FoundLink,
+    guests: &[GuestRecord],
+    links: &mut Links,
+) -> Result<bool, NetlinkError> {
+    let is_guests = |port: &FoundLink| guests.iter().any(|guest| port.is(&guest.tap));
+    let ours = link.kind == LinkKind::Bridge
+        && link.name.parse().is_ok_and(|name| link.alias == Some(names::bridge_alias(&name)));
+    Ok(ours && links.ports(link)?.iter().all(is_guests))
+}
+
+/// Removes what can be told to be of a network when what was written down of it is gone or damaged.
+fn nameless_parts(
+    host: &HostState,
+    network: &InterfaceName,
+    kernel: &mut Kernel,
+) -> Result<(), DetachError> {
+    let Some(bridge) = kernel.links.find(network)? else {
+        host.release_forwarding(network, &mut kernel.for_forwarding())?;
+        return Ok(kernel.nftables.remove(&names::table(network), &NetworkRules::FAMILIES)?);
+    };
+    if !is_our_bridge(&bridge, &[], &mut kernel.links)? {
+        return Ok(());
+    }
+    // By its subnet the way out through WireGuard is found.
+    let addresses = kernel.links.addresses(bridge.index)?;
+    let subnet = addresses
+        .first()
+        .and_then(|(address, prefix)| format!("{address}/{prefix}").parse::<crate::Subnet>().ok());
+    host.release_forwarding(network, &mut kernel.for_forwarding())?;
+    kernel.links.remove(network)?;
+    if let Some(subnet) = subnet {
+        WireGuardEgress::new(network.clone(), subnet).remove()?;
+    }
+    Ok(kernel.nftables.remove(&names::table(network), &NetworkRules::FAMILIES)?)
 }
 
 /// Removes what the record names, but not the record.

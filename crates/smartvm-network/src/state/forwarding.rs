@@ -107,6 +107,10 @@ impl HostState {
         kernel: &mut ForwardingKernel<'_>,
     ) -> Result<(), StateError> {
         let failed = |source| StateError::new("restore the host's IPv4 forwarding", source);
+        // Whoever needs it has written it down before, and there may be no room for a lock.
+        if self.dir().stat(FILE).map_err(failed)?.is_none() {
+            return Ok(());
+        }
         let locked = self.lock()?;
         let Some(mut left) = locked.forwarding()? else { return Ok(()) };
         left.networks.remove(network);
@@ -148,8 +152,15 @@ impl HostState {
 
 impl LockedHost<'_> {
     fn forwarding(&self) -> Result<Option<Forwarding>, StateError> {
-        read(self.state.dir())
-            .map_err(|source| StateError::new("read what the host's IPv4 forwarding was", source))
+        let failed = |source| StateError::new("read what the host's IPv4 forwarding was", source);
+        match read(self.state.dir()) {
+            Err(error) if is_damaged(&error) => {
+                // What was turned on stays on then, behind the rules that close it for others.
+                self.state.set_aside(Path::new(FILE)).map_err(failed)?;
+                Ok(None)
+            }
+            found => found.map_err(failed),
+        }
     }
 
     fn write_forwarding(&self, forwarding: &Forwarding) -> io::Result<()> {
@@ -239,6 +250,11 @@ fn write(name: &InterfaceName, on: bool) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done,
     }
+}
+
+/// Whether that is what is said of a file which is not what was written.
+fn is_damaged(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
 fn read(dir: &PrivateDir) -> io::Result<Option<Forwarding>> {

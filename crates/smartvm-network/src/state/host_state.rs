@@ -1,12 +1,16 @@
 //! What belongs to the whole host.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use smartvm_dir::{HeldLock, PrivateDir, UnsafeDirectory};
 
+use super::network_state::NetworkState;
 use super::state_error::StateError;
 use crate::InterfaceName;
+
+/// The directory of records that could not be read.
+const DAMAGED: &str = ".damaged";
 
 /// The directory of all networks.
 #[derive(Debug, Clone)]
@@ -50,6 +54,34 @@ impl HostState {
         let mut networks: Vec<InterfaceName> = names.collect();
         networks.sort();
         Ok(networks)
+    }
+
+    /// The records of networks and guests that cannot be read: those that are where they were, and those set aside.
+    pub(crate) fn damaged(&self) -> Result<Vec<PathBuf>, StateError> {
+        let failed = |source| StateError::new("look for damaged records", source);
+        let mut damaged = Vec::new();
+        for network in self.networks()? {
+            damaged.extend(NetworkState::new(self, &network).damaged()?);
+        }
+        if let Some(aside) = self.dir.dir(DAMAGED).map_err(failed)? {
+            let names = aside.entries().map_err(failed)?.into_iter();
+            damaged.extend(names.map(|entry| Path::new(DAMAGED).join(entry.name())));
+        }
+        Ok(damaged.into_iter().map(|name| self.dir.path().join(name)).collect())
+    }
+
+    /// Moves a record that cannot be read out of the way, and tells of it.
+    pub(super) fn set_aside(&self, name: &Path) -> io::Result<()> {
+        let plain = name.to_string_lossy().replace('/', "-");
+        let aside = Path::new(DAMAGED).join(plain.trim_start_matches('.'));
+        self.dir.ensure_dir(DAMAGED)?;
+        self.dir.rename(name, &aside)?;
+        let (record, kept) = (self.dir.path().join(name), self.dir.path().join(aside));
+        tracing::warn!(
+            record = %record.display(), kept = %kept.display(),
+            "a damaged record of networks is set aside; what it was about is closed"
+        );
+        Ok(())
     }
 
     /// Removes what a process left that was killed while it removed a network.

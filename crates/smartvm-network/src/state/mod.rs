@@ -4,6 +4,7 @@
 //! <stateDir>/                0700, /run/smartvm/net unless chosen
 //!   .lock                    held while what belongs to the whole host is changed
 //!   .forwarding              links that forward for us and did not before, and which networks need it
+//!   .damaged/                records that could not be read
 //!   .ports/tcp-8080-0.0.0.0  a published port, and whose it is
 //!   svbr0/                   a network
 //!     lock                   held while the network is changed
