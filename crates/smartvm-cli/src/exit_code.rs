@@ -151,6 +151,7 @@ impl Exit {
             | "UID_RANGE_TAKEN"
             | "UNSAFE_DIRECTORY"
             | "VM_EXISTS"
+            | "VM_NOT_SERVED"
             | "VM_NOT_STARTED"
             | "VM_OWNER_DEAD"
             | "WIREGUARD_SETUP_FAILED" => Self::Conflict,

@@ -32,6 +32,7 @@ mod root_file_systems;
 mod snapshots;
 mod staging;
 mod support;
+mod sweeps_beside;
 mod telemetry;
 mod terminal;
 mod too_old;

@@ -13,6 +13,7 @@ use super::descriptor::receive;
 use super::request::{Answer, ConnectGuestCall, ControlCall, MAX_LINE, Refusal};
 use super::serve::read_line;
 use super::socket_path;
+use crate::home::{FindVmError, FoundVm};
 use crate::vm_id::VmId;
 
 /// How long the owner may take to connect to a guest that is ready.
@@ -29,9 +30,12 @@ pub struct ControlClient {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
-    /// No VM with this id has an owner that listens.
-    #[error("no running VM {id} can be asked at {}", path.display())]
-    NotFound {
+    /// There is no such VM, or it is not there yet.
+    #[error(transparent)]
+    Find(#[from] FindVmError),
+    /// The VM runs, and nobody listens for it.
+    #[error("VM {id} runs, and its owner cannot be asked at {}", path.display())]
+    NotServed {
         /// The id.
         id: VmId,
         /// Where its socket would be.
@@ -66,7 +70,8 @@ impl ControlError {
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
-            Self::NotFound { .. } => "VM_NOT_FOUND",
+            Self::Find(error) => error.code(),
+            Self::NotServed { .. } => "VM_NOT_SERVED",
             Self::NoAnswer { .. } => "CONTROL_FAILED",
             Self::Refused { code, .. } => code,
         }
@@ -76,8 +81,10 @@ impl ControlError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotFound { .. } => Some(
-                "name a VM that `smartvm run` runs in the same --runtime-dir, by its --id"
+            Self::Find(error) => error.hint(),
+            Self::NotServed { .. } => Some(
+                "try again in a moment, when it has just been started or is about to end; a program of \
+                 its own that owns it serves requests only where it was written to"
                     .to_owned(),
             ),
             Self::NoAnswer { .. } => None,
@@ -92,16 +99,28 @@ impl From<Refusal> for ControlError {
     }
 }
 
+/// Why nobody listens.
+async fn unheard(runtime_dir: &Path, id: &VmId, path: PathBuf, source: io::Error) -> ControlError {
+    let (dir, wanted) = (runtime_dir.to_owned(), id.clone());
+    // It waits for others who make or remove directories.
+    let found = tokio::task::spawn_blocking(move || FoundVm::find(&dir, wanted.as_str())).await;
+    match found {
+        Ok(Err(error)) => error.into(),
+        _ => ControlError::NotServed { id: id.clone(), path, source },
+    }
+}
+
 impl ControlClient {
     /// Connects to the owner of VM `id` in `runtime_dir`.
     ///
     /// # Errors
-    /// `VM_NOT_FOUND` when nobody listens there.
+    /// `VM_NOT_FOUND`, `VM_NOT_STARTED` and `VM_OWNER_DEAD` as [`FoundVm::find`] tells; `VM_NOT_SERVED` when it
+    /// runs, and nobody listens.
     pub async fn connect(runtime_dir: &Path, id: &VmId) -> Result<Self, ControlError> {
         let path = socket_path(&runtime_dir.join(id.as_str()));
         match UnixStream::connect(&path).await {
             Ok(stream) => Ok(Self { id: id.clone(), stream: BufReader::new(stream) }),
-            Err(source) => Err(ControlError::NotFound { id: id.clone(), path, source }),
+            Err(source) => Err(unheard(runtime_dir, id, path, source).await),
         }
     }
 

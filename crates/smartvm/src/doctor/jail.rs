@@ -1,5 +1,6 @@
 //! Whether virtual machines can be jailed here.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::process::geteuid;
@@ -19,10 +20,13 @@ pub(super) fn check(options: &DoctorOptions) -> [Check; 2] {
         let why = "only root can jail a machine; others' run as the user that starts them";
         return [DIRECTORY.info(why), USERS.info(why)];
     }
-    [check_directory(&options.chroot_base), check_users(options.uid_range, Path::new("/etc"))]
+    [
+        check_directory(&options.chroot_base, &options.data_dir),
+        check_users(options.uid_range, Path::new("/etc")),
+    ]
 }
 
-fn check_directory(dir: &Path) -> Check {
+fn check_directory(dir: &Path, data_dir: &Path) -> Check {
     let check = private_dir::check(DIRECTORY, dir);
     if check.status == Status::Fail {
         return check;
@@ -32,7 +36,20 @@ fn check_directory(dir: &Path) -> Check {
             format!("the file system of {} is mounted {option}", dir.display()),
             "name a directory where devices and programs are allowed (--jail-dir)",
         ),
+        None if !same_file_system(existing_ancestor(dir), existing_ancestor(data_dir)) => DIRECTORY.warn(
+            format!("{} is on another file system than {}", dir.display(), data_dir.display()),
+            "put both on one, or no snapshot can be made of a jailed machine: it can only write to files \
+             of its jail's file system (--jail-dir, --data-dir)",
+        ),
         None => check,
+    }
+}
+
+fn same_file_system(one: &Path, other: &Path) -> bool {
+    match (fs_err::metadata(one), fs_err::metadata(other)) {
+        (Ok(one), Ok(other)) => one.dev() == other.dev(),
+        // Others say so.
+        _ => true,
     }
 }
 
@@ -66,6 +83,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o770);
         fs_err::set_permissions(dir.path(), open).unwrap();
-        assert_eq!(check_directory(dir.path()).status, Status::Fail);
+        assert_eq!(check_directory(dir.path(), dir.path()).status, Status::Fail);
+    }
+
+    #[test]
+    fn jails_on_another_file_system_than_snapshots_are_told() {
+        let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+        let check = |data_dir: &str| check_directory(memory.path(), Path::new(data_dir));
+        let other = check("/proc");
+        assert!(other.remedy.unwrap().contains("snapshot"), "{}", other.found);
+        assert!(!check(memory.path().to_str().unwrap()).found.contains("another file system"));
     }
 }

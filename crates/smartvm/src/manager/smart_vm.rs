@@ -312,15 +312,18 @@ impl CleanupFailed {
 
 impl fmt::Display for CleanupFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot end every VM:")?;
-        for (id, error) in &self.failures {
-            write!(f, " {id}: {error};")?;
-        }
-        Ok(())
+        let ids: Vec<_> = self.failures.iter().map(|(id, _)| id.as_str()).collect();
+        write!(f, "cannot end {} {}", if ids.len() == 1 { "VM" } else { "VMs" }, ids.join(", "))
     }
 }
 
-impl std::error::Error for CleanupFailed {}
+/// The source is that of the first VM; [`failures`](CleanupFailed::failures) has all.
+impl std::error::Error for CleanupFailed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let (_, first) = self.failures.first()?;
+        Some(first)
+    }
+}
 
 /// Awaits all of `calls` at once and gathers what failed.
 async fn collect<F>(calls: impl Iterator<Item = F>) -> Result<(), CleanupFailed>
@@ -337,4 +340,28 @@ where
         }
     }
     if failures.is_empty() { Ok(()) } else { Err(CleanupFailed { failures }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_failed_cleanup_names_the_vms_and_its_cause() {
+        let failure = |id: &str| {
+            let id: VmId = id.parse().unwrap();
+            let source = io::Error::other("no");
+            (id.clone(), SmartVmError::Cleanup { id, source })
+        };
+        let one = CleanupFailed { failures: vec![failure("web")] };
+        assert_eq!(one.to_string(), "cannot end VM web");
+        let cause = one.source().unwrap();
+        assert_eq!(cause.to_string(), "cannot remove the files of VM web");
+        assert_eq!(cause.source().unwrap().to_string(), "no");
+        let two = CleanupFailed { failures: vec![failure("web"), failure("db")] };
+        assert_eq!(two.to_string(), "cannot end VMs web, db");
+    }
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
+use fs_err::File;
 use smartvm_firecracker::api::{
     MemoryBackend as LoadBackend, MemoryBackendType, NetworkOverride, SnapshotLoadParams,
     VsockOverride,
@@ -24,11 +25,12 @@ use super::start::{Started, bring_up, promised, staged};
 use crate::disk::DiskUse;
 use crate::home::{Access, WorkDir};
 use crate::lifecycle::VmState;
+use crate::manager::SmartVm;
 use crate::network::Attached;
 use crate::preflight;
 use crate::smart_vm_error::SmartVmError;
 use crate::snapshot::{
-    DriveContent, MemoryBackend, RestorePlan, SnapshotError, UffdHandler, UffdPeer,
+    DriveContent, MemoryBackend, RestorePlan, SnapshotError, SnapshotStore, UffdHandler, UffdPeer,
 };
 
 /// The snapshot's files and our socket, in the work directory.
@@ -53,7 +55,8 @@ pub(super) async fn restore(
         preflight::check_tap(interface, &setup.spec.config().jail)?;
     }
     attempt.images = Some(images::take_for_restore(setup, plan).await?);
-    verify(plan).await?;
+    // Until it was loaded: then Firecracker has its files open.
+    let _held = verify(setup, plan).await?;
     let disk = promised(setup, attempt).await?;
     clock.step("verify");
     let snapshot = &plan.snapshot;
@@ -131,11 +134,18 @@ fn refuse_defects(setup: &VmSetup, version: &FirecrackerVersion) -> Result<(), S
     Ok(())
 }
 
-async fn verify(plan: &RestorePlan) -> Result<(), SmartVmError> {
+/// Keeps the snapshot from being removed, and compares it with its manifest.
+async fn verify(setup: &VmSetup, plan: &RestorePlan) -> Result<File, SmartVmError> {
     let (snapshot, how) = (plan.snapshot.clone(), plan.request.verify);
-    let verified = tokio::task::spawn_blocking(move || snapshot.verify(how)).await;
+    let store = SmartVm::snapshots_dir(&setup.options.data_dir);
+    let verify = move || -> Result<File, SnapshotError> {
+        let held = SnapshotStore::open(&store)?.hold(&snapshot)?;
+        snapshot.verify(how)?;
+        Ok(held)
+    };
+    let verified = tokio::task::spawn_blocking(verify).await;
     let verified = verified.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?;
-    Ok(verified.map_err(SnapshotError::from)?)
+    Ok(verified?)
 }
 
 /// Makes the drives reachable under the names that the snapshot knows, and starts making the private

@@ -100,6 +100,8 @@ impl SnapshotStore {
         let Some(newest) = changes.first() else {
             return Err(MergeSnapshotError::Full { name: name.clone() });
         };
+        let held = chain.iter().map(|snapshot| self.hold(snapshot));
+        let _held = held.collect::<Result<Vec<_>, _>>()?;
         for snapshot in &chain {
             snapshot.verify(Verify::Changed)?;
         }

@@ -5,7 +5,7 @@
 //! whoever changes the store next removes it.
 
 use std::io::{self, Read};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use fs_err::File;
@@ -56,6 +56,12 @@ pub enum SnapshotStoreError {
         /// The name.
         name: SnapshotName,
     },
+    /// VMs are being restored from it, or it is being merged.
+    #[error("snapshot {name} is being read")]
+    Busy {
+        /// The name.
+        name: SnapshotName,
+    },
     /// Others are built on it.
     #[error("snapshot {name} is the base of {}", list_or_none(children))]
     InUse {
@@ -101,7 +107,7 @@ impl SnapshotStoreError {
             Self::InvalidName(_) => "INVALID_SNAPSHOT_NAME",
             Self::NotFound { .. } => "SNAPSHOT_NOT_FOUND",
             Self::Exists { .. } => "SNAPSHOT_EXISTS",
-            Self::InUse { .. } => "SNAPSHOT_IN_USE",
+            Self::InUse { .. } | Self::Busy { .. } => "SNAPSHOT_IN_USE",
             Self::Signature { source: SignatureError::Unsigned, .. } => "SNAPSHOT_UNSIGNED",
             Self::Signature { .. } => "SNAPSHOT_WRONG_SIGNATURE",
             Self::Damaged { .. } => "SNAPSHOT_DAMAGED",
@@ -119,6 +125,9 @@ impl SnapshotStoreError {
             Self::Unsafe(error) => error.hint(),
             Self::NotFound { available, .. } if available.is_empty() => {
                 Some("make one of a running VM: smartvm snapshot create VM".to_owned())
+            }
+            Self::Busy { .. } => {
+                Some("try again in a moment, when what is restored from it runs".to_owned())
             }
             Self::Exists { .. } => Some("choose another name, or remove that one".to_owned()),
             Self::InUse { .. } => {
@@ -237,7 +246,8 @@ impl SnapshotStore {
     /// Removes a snapshot. VMs that were restored from it go on: they hold its files open.
     ///
     /// # Errors
-    /// `SNAPSHOT_NOT_FOUND`; `SNAPSHOT_IN_USE` when differential snapshots are built on it.
+    /// `SNAPSHOT_NOT_FOUND`; `SNAPSHOT_IN_USE` when differential snapshots are built on it, or a VM is being
+    /// restored from it.
     pub fn remove(&self, name: &SnapshotName) -> Result<(), SnapshotStoreError> {
         let _lock = self.lock()?;
         let path = self.dir.join(name.as_str());
@@ -253,9 +263,43 @@ impl SnapshotStore {
         }
         let failed =
             |source| SnapshotStoreError::Io { action: "remove", path: path.clone(), source };
+        let _alone = match lock_dir(&path, FlockOperation::NonBlockingLockExclusive) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(SnapshotStoreError::Busy { name: name.clone() });
+            }
+            locked => locked.map_err(failed)?,
+        };
         let doomed = self.dir.join(format!("{DRAFT_PREFIX}{}", Uuid::new_v4()));
         fs_err::rename(&path, &doomed).map_err(failed)?;
         fs_err::remove_dir_all(&doomed).map_err(failed)
+    }
+
+    /// Keeps a snapshot that was found from being removed for as long as the value lives.
+    ///
+    /// # Errors
+    /// `SNAPSHOT_NOT_FOUND` when it was removed meanwhile.
+    pub(crate) fn hold(&self, snapshot: &Snapshot) -> Result<File, SnapshotStoreError> {
+        let path = snapshot.dir();
+        let gone = || {
+            let (name, available) = (snapshot.name().clone(), self.names().unwrap_or_default());
+            SnapshotStoreError::NotFound { name, available }
+        };
+        let failed =
+            |source| SnapshotStoreError::Io { action: "lock", path: path.to_owned(), source };
+        let held = match lock_dir(path, FlockOperation::NonBlockingLockShared) {
+            // Who has it alone is about to remove it.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::WouldBlock) =>
+            {
+                return Err(gone());
+            }
+            held => held.map_err(failed)?,
+        };
+        let (ours, there) = (held.metadata().map_err(failed)?, fs_err::metadata(path));
+        if !there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+            return Err(gone());
+        }
+        Ok(held)
     }
 
     /// Begins a snapshot of that name.

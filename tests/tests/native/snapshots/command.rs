@@ -102,7 +102,7 @@ fn a_guest_of_the_command_is_saved_restored_and_forgotten() {
 fn what_cannot_be_saved_is_told_with_the_code_of_its_kind() {
     let bench = Bench::new();
     let (code, _, err) = said(&bench, &["snapshot", "create", "nobody"]);
-    assert!(code == 3 && err.contains("no running VM nobody"), "{code}: {err}");
+    assert!(code == 3 && err.contains("no VM \"nobody\" is running"), "{code}: {err}");
     let (code, _, err) = said(&bench, &["snapshot", "create", "web", "--name", "../x"]);
     assert!(code == 2 && err.contains("must start with"), "{code}: {err}");
     let guest = Guest::run(&bench, "web");
@@ -138,4 +138,28 @@ fn an_owner_that_is_killed_meanwhile_leaves_nothing_that_the_next_command_does_n
     assert_eq!(entries(&bench), Vec::<String>::new());
     // The VM's own files go with the next manager.
     bench.smartvm.sweep().unwrap();
+}
+
+#[test]
+fn a_vm_that_is_being_started_and_one_that_nobody_serves_are_told_apart() {
+    let bench = Bench::new();
+    let dir = bench.home.runtime_dir().join("web");
+    fs_err::create_dir(&dir).unwrap();
+    let lock = fs_err::File::create(dir.join("lock")).unwrap();
+    lock.file().lock().unwrap();
+    let us = smartvm::firecracker::ProcessIdentity::of(rustix::process::getpid()).unwrap();
+    let mut record =
+        serde_json::json!({ "schemaVersion": 1, "id": "web", "owner": us, "firecracker": null });
+    fs_err::write(dir.join("record.json"), record.to_string()).unwrap();
+    let code = |vm: &str| {
+        let (code, _, err) = said(&bench, &["--json", "snapshot", "create", vm]);
+        let error: Value = serde_json::from_str(&err).unwrap();
+        (code, error["error"]["code"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(code("web"), (4, "VM_NOT_STARTED".to_owned()));
+    record["firecracker"] = serde_json::to_value(&us).unwrap();
+    fs_err::write(dir.join("record.json"), record.to_string()).unwrap();
+    assert_eq!(code("web"), (4, "VM_NOT_SERVED".to_owned()));
+    assert_eq!(code("db"), (3, "VM_NOT_FOUND".to_owned()));
+    fs_err::remove_dir_all(&dir).unwrap();
 }

@@ -30,6 +30,20 @@ fn a_snapshot_appears_whole_and_goes_whole() {
 }
 
 #[test]
+fn what_is_being_restored_is_not_removed_and_what_was_removed_is_not_restored() {
+    let (_dir, store) = store();
+    let made = put(&store, "one", None, &[(0, 1)]);
+    let readers = [store.hold(&made).unwrap(), store.hold(&made).unwrap()];
+    let error = store.remove(&name("one")).unwrap_err();
+    assert_eq!((error.code(), error.hint().is_some()), ("SNAPSHOT_IN_USE", true));
+    made.verify(Verify::Always).unwrap();
+    drop(readers);
+    store.remove(&name("one")).unwrap();
+    assert_eq!(store.hold(&made).unwrap_err().code(), "SNAPSHOT_NOT_FOUND");
+    put(&store, "one", None, &[(0, 2)]);
+}
+
+#[test]
 fn a_draft_that_is_dropped_leaves_nothing_and_a_dead_ones_goes_with_the_next_command() {
     let (_dir, store) = store();
     let draft = store.draft(&name("one")).unwrap();
