@@ -7,6 +7,7 @@ use clap::{ArgAction, Parser, Subcommand};
 use crate::api::ApiArgs;
 use crate::audit::AuditArgs;
 use crate::completions::CompletionsArgs;
+use crate::exec::ExecArgs;
 use crate::exit_code::Exit;
 use crate::firecracker::FirecrackerArgs;
 use crate::image::ImageArgs;
@@ -160,6 +161,7 @@ pub(crate) enum Verb {
     Doctor,
     Api(ApiArgs),
     Audit(AuditArgs),
+    Exec(ExecArgs),
     Firecracker(FirecrackerArgs),
     Image(ImageArgs),
     Kernel(KernelArgs),

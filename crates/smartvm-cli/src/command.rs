@@ -11,8 +11,8 @@ use crate::printer::Printer;
 use crate::run::terminal;
 use crate::settings::Settings;
 use crate::{
-    api, audit, completions, doctor, firecracker, image, kernel, logging, metrics, net, rootfs,
-    run, snapshot, version,
+    api, audit, completions, doctor, exec, firecracker, image, kernel, logging, metrics, net,
+    rootfs, run, snapshot, version,
 };
 
 /// Does what the command line says; a panic becomes [`Exit::Bug`].
@@ -58,6 +58,7 @@ fn perform(verb: Verb, settings: &Settings, printer: Printer) -> Result<Exit, Fa
         Verb::Doctor => doctor::perform(settings, printer),
         Verb::Api(args) => api::perform(&args, settings, printer),
         Verb::Audit(args) => audit::perform(&args, settings, printer),
+        Verb::Exec(args) => exec::perform(&args, settings, printer),
         Verb::Firecracker(args) => firecracker::perform(&args.verb, settings, printer),
         Verb::Image(args) => image::perform(&args.verb, settings, printer),
         Verb::Kernel(args) => kernel::perform(&args.verb, settings, printer),

@@ -5,36 +5,40 @@
 
 /// How the command ended, as its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Exit {
     /// Done. For `run`: the guest ended by itself, or a key asked for its end.
-    Ok = 0,
+    Ok,
     /// The operation failed; the error says why.
-    Failed = 1,
+    Failed,
     /// The command line or a configuration file is wrong.
-    Usage = 2,
+    Usage,
     /// Something that was named does not exist.
-    NotFound = 3,
+    NotFound,
     /// Something is in the way, or the host lacks what the operation needs.
-    Conflict = 4,
+    Conflict,
     /// Firecracker ended with an error while the guest ran.
-    VmmCrashed = 10,
+    VmmCrashed,
     /// The guest's kernel panicked.
-    GuestPanicked = 11,
+    GuestPanicked,
     /// A bug in this command.
-    Bug = 70,
+    Bug,
+    /// A program was to run in a guest, and smartvm failed.
+    NotRun,
+    /// What a program in a guest returned, or what a shell says of one that could not be run.
+    Program(u8),
     /// SIGHUP ended the guest before it stopped by itself.
-    HungUp = 129,
+    HungUp,
     /// SIGINT (Ctrl-C) ended the guest before it stopped by itself.
-    Interrupted = 130,
+    Interrupted,
     /// Nobody reads the output any more.
-    OutputClosed = 141,
+    OutputClosed,
     /// SIGTERM ended the guest before it stopped by itself.
-    Terminated = 143,
+    Terminated,
 }
 
 impl Exit {
-    const ALL: [Self; 12] = [
+    /// All with a meaning of their own.
+    const ALL: [Self; 13] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -43,6 +47,7 @@ impl Exit {
         Self::VmmCrashed,
         Self::GuestPanicked,
         Self::Bug,
+        Self::NotRun,
         Self::HungUp,
         Self::Interrupted,
         Self::OutputClosed,
@@ -51,7 +56,22 @@ impl Exit {
 
     /// The number the shell sees.
     pub(crate) fn number(self) -> u8 {
-        self as u8
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::Conflict => 4,
+            Self::VmmCrashed => 10,
+            Self::GuestPanicked => 11,
+            Self::Bug => 70,
+            Self::NotRun => 125,
+            Self::HungUp => 129,
+            Self::Interrupted => 130,
+            Self::OutputClosed => 141,
+            Self::Terminated => 143,
+            Self::Program(code) => code,
+        }
     }
 
     /// The meaning in a few words, as `--help` shows it.
@@ -65,6 +85,10 @@ impl Exit {
             Self::VmmCrashed => "Firecracker ended with an error",
             Self::GuestPanicked => "the guest's kernel panicked",
             Self::Bug => "a bug in smartvm",
+            Self::NotRun => {
+                "smartvm failed to run a program in a guest; 126: it is not executable; 127: there is none"
+            }
+            Self::Program(_) => "what the program in the guest returned",
             Self::HungUp => "SIGHUP ended the guest",
             Self::Interrupted => "Ctrl-C (SIGINT) ended the guest",
             Self::OutputClosed => "nobody reads the output any more",

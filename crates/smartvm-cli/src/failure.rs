@@ -116,6 +116,20 @@ impl Failure {
         self
     }
 
+    /// With another exit code than the one that follows from its code.
+    pub(crate) fn with_exit(self, exit: Exit) -> Self {
+        Self { exit, ..self }
+    }
+
+    /// The failure of a verb whose exit code is a program's: one of ours is 125, as of docker, unless it says something of the
+    /// program, or of the output.
+    pub(crate) fn of_program(self) -> Self {
+        match self.exit {
+            Exit::Program(_) | Exit::OutputClosed | Exit::Bug => self,
+            _ => self.with_exit(Exit::NotRun),
+        }
+    }
+
     /// Says what the person can do about it.
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

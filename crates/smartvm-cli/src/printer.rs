@@ -66,6 +66,24 @@ impl Printer {
         out.write_all(bytes).and_then(|()| out.flush())
     }
 
+    /// Writes what a program in the guest says.
+    pub(crate) fn program_output(self, bytes: &[u8]) -> io::Result<()> {
+        self.console(bytes)
+    }
+
+    /// Writes what a program in the guest says on its standard error.
+    pub(crate) fn program_errors(self, bytes: &[u8]) -> io::Result<()> {
+        let mut err = io::stderr().lock();
+        err.write_all(bytes).and_then(|()| err.flush())
+    }
+
+    /// With `--json`, a line on stderr that is no error.
+    pub(crate) fn event(self, value: &impl Serialize) {
+        if let Ok(text) = serde_json::to_string(value) {
+            line(&text);
+        }
+    }
+
     /// Says what happens: `smartvm: paused`.
     pub(crate) fn status(self, text: &str) {
         if self.shows_status() {

@@ -8,7 +8,7 @@ mod configuration;
 mod console;
 mod devices;
 mod drive;
-mod escape;
+pub(crate) mod escape;
 mod guest_end;
 mod image;
 mod interrupts;
@@ -41,7 +41,7 @@ use crate::printer::Printer;
 use crate::settings::{Settings, absolute};
 
 /// How long a thread that is stuck in a system call may hold up the command's end.
-const SHUTDOWN: Duration = Duration::from_millis(200);
+pub(crate) const SHUTDOWN: Duration = Duration::from_millis(200);
 
 /// Boots the guest and stays until it has ended.
 pub(crate) fn perform(

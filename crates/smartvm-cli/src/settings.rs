@@ -198,8 +198,9 @@ fn user_runtime_dir(xdg: Option<OsString>, us: u32) -> Option<PathBuf> {
     is_ours.then(|| base.join("smartvm"))
 }
 
+/// A variable of the environment that is not empty.
 #[expect(clippy::disallowed_methods, reason = "the one place of the command that reads it")]
-fn variable(name: &str) -> Option<OsString> {
+pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 

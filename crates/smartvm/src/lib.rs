@@ -55,6 +55,7 @@ pub use preflight::{
 pub use smart_vm_error::SmartVmError;
 pub use smartvm_dir::UnsafeDirectory;
 pub use smartvm_firecracker as firecracker;
+pub use smartvm_guest as guest;
 pub use smartvm_images as images;
 pub use smartvm_network as networking;
 pub use vm_id::{InvalidVmId, VmId};

@@ -3,7 +3,7 @@
 //! Reading and writing standard streams may block for as long as a terminal or pipe likes, so
 //! both happen off the tasks that watch signals and the guest's end.
 
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::thread;
 
@@ -14,10 +14,8 @@ use tokio::sync::{mpsc, watch};
 use super::escape::{Escape, Key};
 use super::guest_end::{ConsoleWatch, Seen};
 use super::terminal::InputMode;
+use crate::input::read_input;
 use crate::printer::Printer;
-
-/// Largest piece that is read from standard input at once.
-const PIECE: usize = 4096;
 
 /// Pieces typed ahead for a guest that does not take them; what exceeds them is dropped, because
 /// the keys behind them must still reach us.
@@ -117,32 +115,6 @@ async fn take_keys(
             }
         }
     }
-}
-
-/// Bytes from standard input. The thread behind it ends with the input or the process, since
-/// a read that waits cannot be called off.
-fn read_input() -> mpsc::Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel(1);
-    thread::spawn(move || {
-        let mut stdin = io::stdin().lock();
-        let mut piece = [0; PIECE];
-        loop {
-            match stdin.read(&mut piece) {
-                Ok(0) => return,
-                Ok(length) => {
-                    if sender.blocking_send(piece[..length].to_vec()).is_err() {
-                        return;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    tracing::debug!(%error, "standard input cannot be read any more");
-                    return;
-                }
-            }
-        }
-    });
-    receiver
 }
 
 fn reader_went_away() -> bool {

@@ -15,11 +15,13 @@
 
 mod client;
 mod descriptor;
+mod guest;
 mod request;
 mod serve;
 mod server;
 
 pub use client::{ControlClient, ControlError};
+pub use guest::guest;
 pub use request::{ConnectGuestCall, ControlCall, MAX_LINE, SnapshotCreateCall};
 pub use server::ControlServer;
 

@@ -13,6 +13,7 @@
 mod connect;
 mod dial;
 mod doorbell;
+mod guest;
 
 pub use connect::ConnectGuestError;
 pub(crate) use doorbell::Doorbell;
