@@ -13,6 +13,7 @@ mod guest_end;
 mod image;
 mod interrupts;
 pub(crate) mod jail;
+mod job;
 mod memory;
 mod network;
 mod orders;
@@ -32,6 +33,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) use self::args::RunArgs;
 use self::interrupts::{Interrupt, Interrupts};
+use self::job::Job;
 use self::report::{ReportFile, RunReport};
 use self::session::Session;
 use self::terminal::InputMode;
@@ -61,14 +63,30 @@ pub(crate) fn perform(
         let config = configuration::assemble(args, bundle, settings)?;
         Ok(move |manager: &SmartVm| manager.create_vm(&config))
     };
-    attend(make, args.report.as_deref(), args.no_stdin, settings, printer)
+    let attending = match args.job()? {
+        Some(job) => Attending::Program(job),
+        None => Attending::Console { no_stdin: args.no_stdin },
+    };
+    attend(make, args.report.as_deref(), attending, settings, printer)
+}
+
+/// What of a VM is ours while it runs.
+#[derive(Debug)]
+pub(crate) enum Attending {
+    /// Its console.
+    Console {
+        /// Whether it gets no input.
+        no_stdin: bool,
+    },
+    /// One program in it.
+    Program(Job),
 }
 
 /// Starts the VM that `make` describes, and stays until it has ended.
 pub(crate) fn attend<Describe>(
     make: impl FnOnce() -> Result<Describe, Failure>,
     report_path: Option<&Path>,
-    no_stdin: bool,
+    attending: Attending,
     settings: &Settings,
     printer: Printer,
 ) -> Result<Exit, Failure>
@@ -81,7 +99,7 @@ where
     let mut report = RunReport::new();
     let runtime = runtime()?;
     let outcome = make().and_then(|describe| {
-        runtime.block_on(own(describe, no_stdin, settings, printer, &mut report))
+        runtime.block_on(own(describe, attending, settings, printer, &mut report))
     });
     runtime.shutdown_timeout(SHUTDOWN);
     report.note_outcome(&outcome);
@@ -106,7 +124,7 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
 /// Makes the VM, attends it and removes it, whatever happens in between.
 async fn own(
     describe: impl FnOnce(&SmartVm) -> Result<MicroVm, SmartVmError>,
-    no_stdin: bool,
+    attending: Attending,
     settings: &Settings,
     printer: Printer,
     report: &mut RunReport,
@@ -125,8 +143,20 @@ async fn own(
     let outcome = match start(&vm, &mut interrupts, printer, report).await {
         Ok(None) => {
             let _asked_from_outside = serve_control(&vm, printer);
-            let mode = InputMode::choose(no_stdin);
-            Session::new(&vm, mode, printer, report).attend(&mut interrupts).await
+            match attending {
+                Attending::Console { no_stdin } => {
+                    let mode = InputMode::choose(no_stdin);
+                    Session::new(&vm, mode, printer, report).attend(&mut interrupts).await
+                }
+                Attending::Program(job) => {
+                    let outcome = job.attend(&vm, printer).await;
+                    report.note_state(vm.state());
+                    if let Some(end) = vm.wait().await {
+                        report.note_end(&end);
+                    }
+                    outcome
+                }
+            }
         }
         Ok(Some(interrupted)) => Ok(interrupted),
         Err(failure) => Err(failure),

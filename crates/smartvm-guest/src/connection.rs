@@ -146,3 +146,16 @@ impl Outgoing {
         written.map_err(|source| GuestError::Lost { doing: self.doing, source })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_agent_that_says_nothing_is_given_up() {
+        let (host, _guest) = UnixStream::pair().unwrap();
+        let (mut incoming, _) = split(host, SessionKind::Control, "answer");
+        let error = incoming.answer(Duration::from_millis(10)).await.unwrap_err();
+        assert_eq!(error.code(), "GUEST_NO_ANSWER");
+    }
+}

@@ -270,14 +270,6 @@ async fn a_program_that_is_let_go_is_not_killed() {
     assert_eq!(within(child.detach()).await.unwrap(), 7);
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_agent_that_says_nothing_is_given_up() {
-    let guest = guest(async |mut agent| while agent.next().await.is_some() {});
-    let error = guest.command("x").spawn().await.unwrap_err();
-    assert_eq!(error.code(), "GUEST_NO_ANSWER");
-    assert_eq!(guest.ping().await.unwrap_err().code(), "GUEST_NO_ANSWER");
-}
-
 /// What a hostile agent says instead of something, and what becomes of it.
 async fn lied(lie: impl Fn() -> Vec<u8> + Clone + Send + Sync + 'static) -> GuestError {
     let guest = guest(move |mut agent| {

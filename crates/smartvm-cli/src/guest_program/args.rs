@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::settings;
 
 /// Whose the program is, and where it begins.
-#[derive(Debug, Clone, Default, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 #[command(next_help_heading = "Program")]
 pub(crate) struct ProgramArgs {
     /// Set a variable of the program's environment; without a value it is the one that smartvm has. May be repeated
@@ -29,7 +29,7 @@ pub(crate) struct ProgramArgs {
 }
 
 /// What the program's streams are.
-#[derive(Debug, Clone, Copy, Default, clap::Args)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::Args)]
 #[command(next_help_heading = "Program")]
 pub(crate) struct StreamArgs {
     /// Give the program this input; without it, its input is empty

@@ -6,6 +6,7 @@ use smartvm_guest::TerminalSize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::session::terminal_size;
+use crate::exit_code::Exit;
 
 /// What a signal to this process means for the program in the guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,18 @@ pub(crate) enum GuestSignal {
     Number(u32),
     /// Its terminal has another size.
     Resized(TerminalSize),
+}
+
+impl GuestSignal {
+    /// The exit code when it ends a guest in which nothing runs yet.
+    pub(crate) fn ends_a_boot(&self) -> Option<Exit> {
+        match self {
+            Self::Number(1) => Some(Exit::HungUp),
+            Self::Number(2) => Some(Exit::Interrupted),
+            Self::Number(15) => Some(Exit::Terminated),
+            Self::Number(_) | Self::Resized(_) => None,
+        }
+    }
 }
 
 /// The signals as they arrive. While it lives they no longer end this process.

@@ -1,12 +1,16 @@
 //! The flags of `smartvm run`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::devices::DeviceArgs;
 use super::drive::DriveArg;
 use super::jail::JailArgs;
+use super::job::Job;
 use super::memory::MemoryMib;
 use crate::exit_code::Exit;
+use crate::failure::Failure;
+use crate::guest_program::{ProgramArgs, StreamArgs};
 use crate::image::{ImageName, ImageSourceArgs};
 
 const AFTER_HELP: &str = "\
@@ -22,6 +26,11 @@ Console:
   end means nothing. With --no-stdin, or then, Ctrl-C stops the guest gently and a second one
   ends it at once. SIGINT, SIGTERM and SIGHUP do the same from anywhere.
   With --json, only errors appear on stderr; --report has the rest.
+
+Program:
+  With a program behind `--`, smartvm-agent stays the guest's first process and runs it: its output and errors
+  come apart on standard output and error, its exit code is that of this command (125 when smartvm failed, 126 and
+  127 as of a shell), and the VM ends with it. The console is shown only of a boot that fails.
 
 Drives:
   --drive PATH[:ro|:rw][,id=NAME], read from its end. A writable drive is a private copy that
@@ -48,6 +57,8 @@ Examples:
   smartvm run --rootfs debian.ext4 --network eth0 --publish 8080:80 --firewall egress.json
   smartvm run --rootfs debian.ext4 --network eth0=tap0 --metadata web-1.json --entropy
   smartvm run --rootfs debian.ext4 --vsock 3:/run/web-1.sock --balloon 64
+  smartvm run --rootfs debian.ext4 -- cat /etc/os-release
+  smartvm run --rootfs debian.ext4 -it -e CI=1 -w /src -- make test
   smartvm run --config vm.json --vcpus 2 --report run.json";
 
 /// Boot a guest with its console on this terminal, until it ends
@@ -128,4 +139,27 @@ pub(crate) struct RunArgs {
     pub(super) no_stdin: bool,
     #[command(flatten)]
     pub(super) jail: JailArgs,
+    #[command(flatten)]
+    program: ProgramArgs,
+    #[command(flatten)]
+    streams: StreamArgs,
+    /// A program to run in the guest instead of the root's own init, and its arguments
+    #[arg(last = true, value_name = "CMD")]
+    argv: Vec<OsString>,
+}
+
+impl RunArgs {
+    /// The program that was asked for, if one was.
+    pub(super) fn job(&self) -> Result<Option<Job>, Failure> {
+        if !self.argv.is_empty() {
+            let (argv, program) = (self.argv.clone(), self.program.clone());
+            return Ok(Some(Job { argv, program, streams: self.streams }));
+        }
+        if self.program == ProgramArgs::default() && self.streams == StreamArgs::default() {
+            return Ok(None);
+        }
+        let message = "-e, --env-file, -w, -u, -i and -t are for a program, and there is none";
+        Err(Failure::new("USAGE", message)
+            .with_hint("give one behind `--`, such as `-- make test`"))
+    }
 }

@@ -10,6 +10,7 @@ use smartvm_images::{KernelStore, StoredKernel};
 
 use super::RunArgs;
 use super::drive::DriveArg;
+use super::job::Job;
 use crate::failure::Failure;
 use crate::settings::{Settings, absolute};
 
@@ -59,6 +60,9 @@ pub(super) fn assemble(
     drives(args, &mut config.drives)?;
     copies(args, &mut config)?;
     args.jail.apply(&mut config.jail)?;
+    if args.job()?.is_some() {
+        Job::prepare(&mut config);
+    }
     Ok(config)
 }
 

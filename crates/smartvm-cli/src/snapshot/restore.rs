@@ -141,7 +141,7 @@ pub(super) fn perform(
     run::attend(
         || Ok(|manager: &SmartVm| manager.restore_vm(request)),
         args.report.as_deref(),
-        args.no_stdin,
+        run::Attending::Console { no_stdin: args.no_stdin },
         settings,
         printer,
     )
