@@ -31,7 +31,7 @@ pub(crate) fn dist() -> anyhow::Result<Dist> {
 /// sees when it builds all tests: nothing is built twice.
 pub(crate) fn for_tests() -> anyhow::Result<Dist> {
     say::step("builds smartvm for tests, and its guest agent");
-    let tests = ["--test", "native", "--test", "network", "--test", "lab"];
+    let tests = ["--test", "agent", "--test", "native", "--test", "network", "--test", "lab"];
     build(&[&["--workspace", "--bin", "smartvm"][..], &tests].concat())?;
     let dir = workspace::target_dir().join("debug");
     // Cargo has another `smartvm-agent` beside the command, which looks for it there first.

@@ -17,21 +17,38 @@ mod modules;
 mod network;
 mod overlay;
 mod root;
+mod serve;
 
 use std::convert::Infallible;
 use std::process::ExitCode;
 
 use cmdline::CommandLine;
 use failure::Failure;
+use smartvm_protocol::shared::Role;
 
 fn main() -> ExitCode {
-    if rustix::process::getpid() != rustix::process::Pid::INIT {
-        failure::report("cannot run here: it is the init of a guest and must be process 1");
-        return ExitCode::from(2);
+    let mut arguments = std::env::args().skip(1);
+    let (command, more) = (arguments.next(), arguments.next());
+    let is_first = rustix::process::getpid().is_init();
+    let outcome = match (command.as_deref(), more) {
+        (Some("serve"), None) if is_first => serve::run(Role::Init),
+        (Some("serve"), None) => serve::run(Role::Service),
+        (Some("beside"), None) if !is_first => serve::run(Role::Beside),
+        _ if is_first => boot().map(|never| match never {}),
+        _ => {
+            failure::report(
+                "cannot run here: as the init of a guest it must be process 1; a guest's service is `serve`",
+            );
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure::report(&failure.to_string());
+            if is_first { failure::restart() } else { ExitCode::FAILURE }
+        }
     }
-    let Err(failure) = boot();
-    failure::report(&failure.to_string());
-    failure::restart()
 }
 
 /// From the kernel's hands into those of the root file system's init.

@@ -13,6 +13,6 @@ pub(super) fn perform(fixtures: &TestFixtures, filters: &[String]) -> anyhow::Re
     let mut variables = fixtures.variables()?;
     variables.push(("SMARTVM_FIREWALLS", firewalls::ensure()?.into()));
     // Of the workspace, as in every build of tests: with other features nothing built would be shared.
-    let tests = ["--workspace", "--test", "native", "--test", "network"];
+    let tests = ["--workspace", "--test", "native", "--test", "network", "--test", "agent"];
     nextest::perform(&tests, &variables, filters)
 }

@@ -1,0 +1,21 @@
+//! What the host asks of a guest that runs: programs, and questions and orders to the agent itself.
+//!
+//! One thread waits for connections and for children; each connection has a thread that waits for all that can happen
+//! to its session. Nothing looks again and again.
+
+mod agent;
+mod cgroup;
+mod children;
+mod connection;
+mod control;
+mod exec;
+mod listener;
+mod memory;
+mod refused;
+mod server;
+mod session;
+mod shutdown;
+mod signals;
+mod vsock;
+
+pub(crate) use server::run;
