@@ -1,7 +1,7 @@
 //! `smartvm net`: the networks of this host's VMs.
 //!
 //! With `--json`, `status` prints an array of networks: `bridge`, `subnet`, `isolation`, `egress`,
-//! `bounds` (`connections`, `newConnectionsPerSecond`), `bridgeIsOurs`, `bridgeUp`, `rulesInForce`, `rulesProblem`, `ownerless`, `wireguard` (what it is to be), `wireguardState`
+//! `bounds` (`connections`, `newConnectionsPerSecond`), `bridgeIsOurs`, `bridgeUp`, `rulesInForce`, `rulesProblem`, `damage` (what others did to links, addresses and routes, each with its `kind`), `ownerless`, `wireguard` (what it is to be), `wireguardState`
 //! (what there is of it, with `ready` and `peers`), `foreignBlocks` (chains of other programs that stop guests: `family`, `table`,
 //! `chain`, `backend` (`nftables` or `iptablesLegacy`), `program`, `stops`, `remedies`), `refused` (rules that refuse, with `packets` and `bytes`) and `guests`; `list` an array of guests: `vm`, `iface`, `tap`, `mac`,
 //! `address`, `egress`, `published`; `rules` an array of a VM's devices with `own` and `network`, each an
@@ -78,7 +78,7 @@ pub(crate) enum NetVerb {
         #[arg(long)]
         none: bool,
     },
-    /// Put the rules back, whole, as after another program has removed them
+    /// Put back what other programs removed: rules, links on their bridge, addresses, routes
     #[command(after_help = "Examples:\n  smartvm net reload\n  smartvm net reload svbr0")]
     Reload {
         /// The network, by its bridge [default: all]

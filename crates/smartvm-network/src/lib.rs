@@ -30,8 +30,8 @@ pub use interface_name::{InterfaceName, InvalidInterfaceName};
 pub use mac_address::MacAddress;
 pub use network::{
     AttachError, AttachGuest, Attachment, BoundsReport, ChangePolicyError, DetachError, MacHolder,
-    Network, NetworkOptions, NetworkReport, NetworkSweep, OpenNetworkError, PolicyReport,
-    RefusedReport, RuleReport, StepHook,
+    Network, NetworkDamage, NetworkOptions, NetworkReport, NetworkSweep, OpenNetworkError,
+    PolicyReport, RefusedReport, RuleReport, StepHook,
 };
 pub use state::{GuestRecord, LeaseError, NetworkRecord, PortConflict, StateError};
 pub use subnet::{InvalidSubnet, Subnet};

@@ -18,6 +18,7 @@ mod lan;
 mod lifecycle;
 mod link_local;
 mod links;
+mod mended;
 mod model;
 mod publishing;
 mod rules;

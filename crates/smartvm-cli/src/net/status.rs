@@ -27,6 +27,9 @@ pub(super) fn perform(settings: &Settings, printer: Printer) -> Result<(), Failu
         if let Some(problem) = &report.rules_problem {
             printer.warning(&format!("{problem}; `smartvm net reload` puts the rules back"));
         }
+        for damage in &report.damage {
+            printer.warning(&format!("{damage}; `smartvm net reload` or the next start mends it"));
+        }
         for block in &report.foreign_blocks {
             let remedies = block.remedies.join("\n  ");
             printer.warning(&format!("{block}; let them through, as root:\n  {remedies}"));

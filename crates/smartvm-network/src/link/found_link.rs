@@ -42,8 +42,8 @@ pub struct FoundLink {
 }
 
 impl FoundLink {
-    /// Reads an `RTM_NEWLINK`; none when it has no name.
-    pub(super) fn read(message: &Message) -> Option<Self> {
+    /// Reads an `RTM_NEWLINK` or an `RTM_DELLINK`; none when it has no name.
+    pub(crate) fn read(message: &Message) -> Option<Self> {
         let header = message.header(HEADER);
         let word = |at: usize| Some(u32::from_ne_bytes(header.get(at..at + 4)?.try_into().ok()?));
         let attributes = message.attributes(HEADER);

@@ -4,8 +4,8 @@ use super::links::BridgePort;
 use crate::netlink::Request;
 use crate::{InterfaceName, MacAddress};
 
-pub(super) const RTM_NEWLINK: u16 = 16;
-pub(super) const RTM_DELLINK: u16 = 17;
+pub(crate) const RTM_NEWLINK: u16 = 16;
+pub(crate) const RTM_DELLINK: u16 = 17;
 pub(super) const RTM_GETLINK: u16 = 18;
 pub(super) const RTM_SETLINK: u16 = 19;
 const NLM_F_EXCL: u16 = 0x200;
@@ -116,6 +116,14 @@ pub(super) fn join(name: &InterfaceName, port: &BridgePort<'_>) -> Request {
         .bytes(Ifla::IFALIAS, port.alias.as_bytes())
         .u32(Ifla::MASTER, port.bridge)
         .u8(Ifla::OPERSTATE, IF_OPER_DORMANT);
+    request
+}
+
+/// Puts a link that has been on the bridge on it again. It stays what it was besides: dormant, it would carry nothing, as
+/// its other end is open already.
+pub(super) fn rejoin(name: &InterfaceName, bridge: u32) -> Request {
+    let mut request = request(RTM_SETLINK, 0, name, None);
+    request.attributes().u32(Ifla::MASTER, bridge);
     request
 }
 

@@ -121,6 +121,15 @@ impl Links {
         self.socket.request("put on the bridge link", name.as_str(), &request)
     }
 
+    /// Puts a link that was [on the bridge](Self::join) before on it again.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    pub fn rejoin(&mut self, name: &InterfaceName, bridge: u32) -> Result<(), NetlinkError> {
+        let request = requests::rejoin(name, bridge);
+        self.socket.request("put back on its bridge link", name.as_str(), &request)
+    }
+
     /// Brings up a link of a bridge, which learns nothing from it: who is behind it is
     /// [`pinned`](Self::pin). Isolated, it exchanges nothing with other isolated links of it.
     ///

@@ -9,6 +9,7 @@ mod routes;
 mod tap;
 
 pub use found_link::{FoundLink, LinkKind};
+pub(crate) use link_requests::{RTM_DELLINK, RTM_NEWLINK};
 pub use links::{BridgePort, Links};
 pub use routes::FoundRoute;
 pub use tap::{MakeTapError, make_tap};

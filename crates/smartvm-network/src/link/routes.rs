@@ -67,6 +67,22 @@ impl Links {
         Ok(answers.iter().filter_map(read).collect())
     }
 
+    /// The number of the link by which the host sends to an address; none when there is no way.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    pub fn way_to(&mut self, address: Ipv4Addr) -> Result<Option<u32>, NetlinkError> {
+        let mut header = [0; HEADER];
+        (header[0], header[1]) = (AF_INET, 32);
+        let mut request = Request::new(RTM_GETROUTE, 0, &header);
+        request.attributes().bytes(RTA_DST, &address.octets());
+        match self.socket.get("look for the way to", &address.to_string(), &request) {
+            Ok(found) => Ok(found.iter().find_map(|it| it.attributes(HEADER).u32(RTA_OIF))),
+            Err(error) if error.is(libc::ENETUNREACH) || error.is(libc::EHOSTUNREACH) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The numbers of the links that routes lead out of the host by, those of all tables.
     ///
     /// # Errors

@@ -18,8 +18,8 @@ const BUFFER: usize = 64 << 10;
 pub enum Changes {
     /// Tables, chains, sets and rules of nftables.
     Rules,
-    /// IPv4 addresses of links.
-    Addresses,
+    /// Links, and their IPv4 addresses, routes and routing rules.
+    Host,
 }
 
 /// A socket by which the kernel tells of changes in the network namespace of the thread that opened it.
@@ -44,11 +44,11 @@ impl EventSocket {
     /// # Errors
     /// When the kernel refuses a socket.
     pub fn open(changes: Changes) -> Result<Self, NetlinkError> {
-        // Bits of `NFNLGRP_NFTABLES` (7) and of `RTNLGRP_IPV4_IFADDR` (5). The number of the protocol of
-        // routes, `NETLINK_ROUTE`, is 0.
+        // Bits of `NFNLGRP_NFTABLES` (7), and of `RTNLGRP_LINK` (1), `RTNLGRP_IPV4_IFADDR` (5), `_ROUTE` (7) and
+        // `_RULE` (8). The number of the protocol of routes, `NETLINK_ROUTE`, is 0.
         let (number, groups) = match changes {
             Changes::Rules => (Some(netlink::NETFILTER), 1 << 6),
-            Changes::Addresses => (None, 1 << 4),
+            Changes::Host => (None, 1 | 1 << 4 | 1 << 6 | 1 << 7),
         };
         let open = || -> io::Result<OwnedFd> {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;

@@ -3,7 +3,7 @@
 //! * `options` is what is wanted, `open` makes it so,
 //! * `attach` and `detach` make and remove the interface of a VM,
 //! * `change` changes the policy of what runs, `cut` ends what that closes, `reload` puts the rules back,
-//! * `watch` notices what others do to the rules, and mends it,
+//! * `watch` notices what others do to the rules, links, addresses and routes (`host_changes`, `damage`), and mends it (`restore`),
 //! * `sweep` removes what dead owners left, `take_down` the network itself,
 //! * `report` says what there is.
 //!
@@ -14,14 +14,17 @@ mod attach;
 mod attach_error;
 mod change;
 mod cut;
+mod damage;
 mod detach;
 mod handle;
+mod host_changes;
 mod open;
 mod open_error;
 mod options;
 mod reload;
 mod remove_many;
 mod report;
+mod restore;
 mod step;
 mod sweep;
 mod take_down;
@@ -30,6 +33,7 @@ mod watch;
 pub use attach::{AttachGuest, Attachment};
 pub use attach_error::{AttachError, MacHolder};
 pub use change::ChangePolicyError;
+pub use damage::NetworkDamage;
 pub use detach::DetachError;
 pub use handle::Network;
 pub use open_error::OpenNetworkError;

@@ -6,6 +6,7 @@ use super::handle::{Kernel, Network};
 use super::open_error::{OpenNetworkError, no_gateway};
 use super::options::NetworkOptions;
 use super::report;
+use super::restore::restore;
 use super::step::StepHook;
 use super::take_down;
 use super::watch::Watch;
@@ -25,8 +26,11 @@ pub(super) fn open(options: &NetworkOptions) -> Result<Network, OpenNetworkError
         let made = make(options, &host, &locked, &mut kernel).and_then(|()| {
             let in_use = locked.enter()?;
             // Last of all: it ends only when the lock is free.
-            let watch =
-                options.watch.then(|| Watch::start(&options.bridge, &host, &state)).transpose()?;
+            let watch = || {
+                let wireguard = options.wireguard.as_ref();
+                Watch::start(&options.bridge, &host, &state, wireguard)
+            };
+            let watch = options.watch.then(watch).transpose()?;
             Ok((in_use, watch))
         });
         match made {
@@ -138,8 +142,9 @@ fn make(
         ensure_wireguard(&record, wireguard, &options.on_step)?;
     }
     if ours {
-        make_bridge(options, &mut kernel.links, &step)?;
+        make_bridge(&record, &mut kernel.links, &step)?;
     }
+    restore(&record, &guests, kernel)?;
     need_forwarding(&record, host, kernel, &options.on_step)?;
     Ok(())
 }
@@ -168,18 +173,18 @@ pub(super) fn ensure_wireguard(
 }
 
 /// Brings our bridge to what it should be, from wherever a process that was killed left it.
-fn make_bridge(
-    options: &NetworkOptions,
+pub(super) fn make_bridge(
+    record: &NetworkRecord,
     links: &mut Links,
     step: &dyn Fn(&'static str) -> Result<(), OpenNetworkError>,
 ) -> Result<(), OpenNetworkError> {
-    let (bridge, subnet) = (&options.bridge, options.subnet);
+    let (bridge, subnet) = (&record.bridge, record.subnet);
     let link = match links.find(bridge)? {
         Some(link) => link,
         None => {
             step("make bridge")?;
             let (mac, alias) = (names::bridge_mac(bridge), names::bridge_alias(bridge));
-            links.make_bridge(bridge, mac, options.mtu, &alias)?;
+            links.make_bridge(bridge, mac, record.mtu, &alias)?;
             let made = links.find(bridge)?;
             made.ok_or_else(|| OpenNetworkError::NotABridge { bridge: bridge.clone() })?
         }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::handle::{Kernel, Network};
 use super::open_error::OpenNetworkError;
+use super::restore::restore;
 use super::step::StepHook;
 use crate::InterfaceName;
 use crate::link::Links;
@@ -16,7 +17,7 @@ use crate::wireguard::WireGuardWay;
 impl Network {
     /// Puts the rules of a network in force again, whole and in one transaction, from what is
     /// written down; as after another program has removed all rules. So are what the bridge holds of its
-    /// guests' links, the routes to its WireGuard interface, and forwarding. Returns whether there is such a network.
+    /// guests' links, these links, the bridge and its address, the way to guests, the routes to its WireGuard interface, and forwarding. Returns whether there is such a network.
     ///
     /// # Errors
     /// What the kernel refuses, or does not do as it was told.
@@ -29,15 +30,18 @@ impl Network {
         let mut kernel = Kernel::open()?;
         let locked = state.lock()?;
         let Some(record) = locked.state().record()? else { return Ok(false) };
-        let rules = ruleset(&record, &locked.state().guests()?, &mut kernel.links)?;
+        let guests = locked.state().guests()?;
+        let rules = ruleset(&record, &guests, &mut kernel.links)?;
         kernel.nftables.replace(&rules)?;
         kernel.nftables.verify(&rules, Verified::Everything)?;
+        for damage in restore(&record, &guests, &mut kernel)? {
+            tracing::info!(%network, "mended: {damage}");
+        }
         if let Some(wireguard) = &record.wireguard {
             let way = WireGuardWay::Recorded(wireguard.clone());
             record.wireguard_egress().ensure(&way)?;
         }
         super::open::need_forwarding(&record, &host, &mut kernel, &StepHook::default())?;
-        // Last: it fails for a link that somebody took off the bridge, which carries nothing then.
         close_ports(&record, &locked, &mut kernel)?;
         Ok(true)
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::damage::NetworkDamage;
 use super::handle::Kernel;
 use super::open_error::OpenNetworkError;
 use super::reload::ruleset;
@@ -33,6 +34,8 @@ pub struct NetworkReport {
     pub rules_problem: Option<String>,
     /// Whether the bridge exists and is up.
     pub bridge_up: bool,
+    /// What others have done to its links, addresses and routes; empty when all is as it was made.
+    pub damage: Vec<NetworkDamage>,
     /// Its way out through WireGuard, as far as there is one now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wireguard_state: Option<WireGuardReport>,
@@ -154,6 +157,13 @@ impl NetworkReport {
             }
         }
         let bridge_up = kernel.links.find(&network.bridge)?.is_some_and(|link| link.up);
+        let mut damage = NetworkDamage::find(&network, &guests, &mut kernel.links)?;
+        if !damage.is_empty() {
+            // With the lock nobody is just making a guest's link.
+            let state = NetworkState::new(host, &network.bridge);
+            let _locked = state.lock_existing()?;
+            damage = NetworkDamage::find(&network, &state.guests()?, &mut kernel.links)?;
+        }
         let wireguard = network.wireguard.as_ref();
         let wireguard_state = wireguard.map(|_| network.wireguard_egress().report()).transpose()?;
         let wireguard_state = wireguard_state.flatten();
@@ -165,6 +175,7 @@ impl NetworkReport {
             rules_in_force: problem.is_none(),
             rules_problem: problem.map(|error| error.to_string()),
             bridge_up,
+            damage,
             wireguard_state,
             foreign_blocks,
             refused,

@@ -5,6 +5,7 @@ use super::handle::{Kernel, Network};
 use crate::link::{FoundLink, LinkKind, Links};
 use crate::netlink::NetlinkError;
 use crate::policy::NetworkRules;
+use crate::routing::{PolicyRouting, Rule};
 use crate::state::{GuestRecord, HostState, Locked, NetworkRecord};
 use crate::{InterfaceName, WireGuardEgress, names};
 
@@ -78,6 +79,7 @@ fn nameless_parts(
     host.release_forwarding(network, &mut kernel.for_forwarding())?;
     kernel.links.remove(network)?;
     if let Some(subnet) = subnet {
+        PolicyRouting::open()?.remove_rule(&Rule::to_subnet(subnet))?;
         WireGuardEgress::new(network.clone(), subnet).remove()?;
     }
     Ok(kernel.nftables.remove(&names::table(network), &NetworkRules::FAMILIES)?)
@@ -99,6 +101,7 @@ pub(super) fn parts(
     {
         kernel.links.remove(network)?;
     }
+    PolicyRouting::open()?.remove_rule(&Rule::to_subnet(record.subnet))?;
     if record.wireguard.is_some() {
         record.wireguard_egress().remove()?;
     }

@@ -10,6 +10,7 @@ use crate::Subnet;
 pub(super) const MAIN: u32 = 254;
 
 /// Before the rules of others: those that VPN programs make by default are between 5,200 and 32,766.
+pub(super) const TO_GUESTS: u32 = 5149;
 const WITHIN: u32 = 5150;
 pub(super) const EGRESS: u32 = 5151;
 const LOCK: u32 = 5152;
@@ -116,6 +117,9 @@ default dev INTERFACE table 51820 metric 0 proto 83
                 prop_assert_eq!(Rule::read(&rule.request(32, 0).read_back()), Some(rule));
                 prop_assert!(rule.is_from(plan.subnet));
             }
+            let to_guests = Rule::to_subnet(plan.subnet);
+            prop_assert_eq!(Rule::read(&to_guests.request(32, 0).read_back()), Some(to_guests));
+            prop_assert_eq!((to_guests.egress_table(), to_guests.is_from(plan.subnet)), (None, false));
             let tables: Vec<_> = plan.rules().iter().filter_map(Rule::egress_table).collect();
             prop_assert_eq!(tables, [table]);
             for route in plan.lock().into_iter().chain([Route::through(table, link)]) {

@@ -55,6 +55,10 @@ pub(crate) struct Network {
     prefix: u8,
 }
 
+impl Network {
+    const EVERYWHERE: Self = Self { address: Ipv4Addr::UNSPECIFIED, prefix: 0 };
+}
+
 impl From<Subnet> for Network {
     fn from(subnet: Subnet) -> Self {
         Self { address: subnet.network(), prefix: subnet.prefix() }
@@ -76,7 +80,9 @@ impl Rule {
         let mut request = Request::new(kind, flags, &header);
         let attributes = request.attributes();
         attributes.u32(FRA_PRIORITY, self.priority).u8(FRA_PROTOCOL, PROTOCOL);
-        attributes.bytes(FRA_SRC, &self.from.address.octets());
+        if self.from.prefix > 0 {
+            attributes.bytes(FRA_SRC, &self.from.address.octets());
+        }
         if let Some(to) = self.to {
             attributes.bytes(FRA_DST, &to.address.octets());
         }
@@ -110,7 +116,7 @@ impl Rule {
         };
         Some(Self {
             priority: attributes.u32(FRA_PRIORITY)?,
-            from: network(FRA_SRC, 2)?,
+            from: network(FRA_SRC, 2).unwrap_or(Network::EVERYWHERE),
             to: network(FRA_DST, 1),
             action,
         })
@@ -121,6 +127,13 @@ impl Rule {
         let from = Network { address, prefix: 32 };
         let action = Action::Lookup { table, suppress: None };
         Self { priority: super::plan::EGRESS, from, to: None, action }
+    }
+
+    /// Packets to a subnet go by the host's own way to it, whatever the rules of others say of all packets.
+    pub(crate) fn to_subnet(subnet: Subnet) -> Self {
+        let action = Action::Lookup { table: super::plan::MAIN, suppress: Some(0) };
+        let (from, to) = (Network::EVERYWHERE, Some(subnet.into()));
+        Self { priority: super::plan::TO_GUESTS, from, to, action }
     }
 
     /// Whether it is about a single address of the host, and not about a subnet, which has four or more.
