@@ -9,7 +9,6 @@ mod console;
 mod devices;
 mod drive;
 pub(crate) mod escape;
-mod guest_end;
 mod image;
 mod interrupts;
 pub(crate) mod jail;

@@ -50,6 +50,57 @@ async fn a_guest_that_resets_ends_its_vm() {
 }
 
 #[tokio::test]
+async fn a_guest_that_powers_off_ends_its_vm() {
+    for last_words in ["[ 4.2] reboot: Power down\r\n", "[ 4.2] reboot: System halted\r\n"] {
+        let bench = Bench::new();
+        let vm = bench.started(&TinyGuest::prints(last_words)).await;
+        let end = vm.wait().await.unwrap();
+        assert_eq!(end.cause, EndCause::PoweredOff);
+        assert_eq!(vm.state(), VmState::Stopped);
+        vm.cleanup().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_guest_that_has_powered_off() {
+    let bench = Bench::new();
+    let vm = bench.started(&TinyGuest::prints("reboot: Power down\r\n")).await;
+    let report = vm.stop_within(Duration::from_secs(60)).await.unwrap();
+    assert!(report.took < Duration::from_secs(30), "{report:?}");
+    assert!(matches!(vm.wait().await.unwrap().cause, EndCause::Stopped | EndCause::PoweredOff));
+    vm.cleanup().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_guest_that_says_so_and_goes_on_is_not_ended() {
+    let bench = Bench::new();
+    let vm = bench.started(&TinyGuest::prints("reboot: Power down\r\nlogin: ")).await;
+    tokio::time::timeout(Duration::from_secs(4), vm.wait()).await.unwrap_err();
+    assert_eq!(vm.state(), VmState::Running);
+    vm.cleanup().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_kernel_that_panicked_is_told_whoever_ended_it() {
+    let panic = "[ 1.5] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n";
+    let bench = Bench::new();
+    let vm = bench.started(&TinyGuest::prints_then_resets(panic)).await;
+    assert_eq!(vm.wait().await.unwrap().cause, EndCause::GuestPanicked);
+    assert_eq!(vm.state(), VmState::Stopped);
+    vm.cleanup().await.unwrap();
+
+    let vm = bench.started(&TinyGuest::prints(panic)).await;
+    let mut console = vm.console().unwrap().reader();
+    let mut said = Vec::new();
+    while !said.ends_with(b"\n") {
+        said.extend(console.next().await.unwrap().bytes);
+    }
+    vm.kill().await.unwrap();
+    assert_eq!(vm.wait().await.unwrap().cause, EndCause::GuestPanicked);
+    vm.cleanup().await.unwrap();
+}
+
+#[tokio::test]
 async fn calls_in_the_wrong_state_are_refused_by_name() {
     let bench = Bench::new();
     let vm = bench.vm(&TinyGuest::halts());

@@ -9,10 +9,9 @@ use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use smartvm_firecracker::{Console, ConsoleReader};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::escape::{Escape, Key};
-use super::guest_end::{ConsoleWatch, Seen};
 use super::terminal::InputMode;
 use crate::input::read_input;
 use crate::printer::Printer;
@@ -21,27 +20,20 @@ use crate::printer::Printer;
 /// the keys behind them must still reach us.
 const TYPED_AHEAD: usize = 64;
 
-/// Writes the console to standard output until it ends, and publishes what it saw.
+/// Writes the console to standard output until it ends.
 ///
 /// When the output is slower than the guest, the console's ring overwrites the oldest bytes
 /// and we say how many: a guest can neither be held up by us nor make us use more memory.
 ///
 /// # Errors
 /// When standard output takes no more; the rest of the console is not read then.
-pub(super) async fn show(
-    mut reader: ConsoleReader,
-    printer: Printer,
-    seen: watch::Sender<Seen>,
-) -> io::Result<()> {
-    let mut watch = ConsoleWatch::default();
+pub(super) async fn show(mut reader: ConsoleReader, printer: Printer) -> io::Result<()> {
     let mut lost = 0;
     while let Some(chunk) = reader.next().await {
         if lost == 0 && chunk.lost > 0 {
             printer.warning("the guest prints faster than the output takes it; some is left out");
         }
         lost += chunk.lost;
-        watch.feed(&chunk.bytes);
-        seen.send_modify(|seen| seen.update(&watch, chunk.bytes.len()));
         let write = tokio::task::spawn_blocking(move || printer.console(&chunk.bytes));
         write.await.map_err(io::Error::other)??;
     }

@@ -15,8 +15,6 @@ pub(super) enum Reason {
     Interrupt(Interrupt),
     /// The console could not be shown any more.
     OutputFailed,
-    /// The guest powered down, which Firecracker cannot notice.
-    PoweredDown,
 }
 
 /// How it all ended, in order of weight: a crash outranks a panic, and a panic outranks whoever
@@ -31,25 +29,28 @@ pub(super) enum Verdict {
     Panicked,
     /// Something other than the guest ended it.
     Ended(Reason),
+    /// The guest powered off.
+    PoweredOff,
     /// The guest ended by itself.
     GuestEnded,
 }
 
 impl Verdict {
-    /// Decides from Firecracker's end, the console and what was asked for.
-    pub(super) fn new(cause: Option<EndCause>, panicked: bool, reason: Option<Reason>) -> Self {
-        match reason {
-            _ if matches!(cause, Some(EndCause::Crashed | EndCause::MemoryLost)) => Self::Crashed,
-            _ if cause == Some(EndCause::OutOfMemory) => Self::OutOfMemory,
-            _ if panicked => Self::Panicked,
-            Some(reason) => Self::Ended(reason),
-            None => Self::GuestEnded,
+    /// Decides from the VM's end and what was asked for.
+    pub(super) fn new(cause: Option<EndCause>, reason: Option<Reason>) -> Self {
+        match (cause, reason) {
+            (Some(EndCause::Crashed | EndCause::MemoryLost), _) => Self::Crashed,
+            (Some(EndCause::OutOfMemory), _) => Self::OutOfMemory,
+            (Some(EndCause::GuestPanicked), _) => Self::Panicked,
+            (_, Some(reason)) => Self::Ended(reason),
+            (Some(EndCause::PoweredOff), None) => Self::PoweredOff,
+            (_, None) => Self::GuestEnded,
         }
     }
 
     /// Whether the guest's end is no failure, so that a failure to show its console counts.
     pub(super) fn is_ok(self) -> bool {
-        matches!(self, Self::Ended(_) | Self::GuestEnded)
+        matches!(self, Self::Ended(_) | Self::PoweredOff | Self::GuestEnded)
     }
 
     /// The command's end. `end` says how Firecracker ended.
@@ -63,7 +64,7 @@ impl Verdict {
             .with_hint("raise --memory-max above --memory and what Firecracker needs itself")),
             Self::Panicked => Err(Failure::new("GUEST_PANICKED", "the guest's kernel panicked")),
             Self::Ended(Reason::Interrupt(interrupt)) => Ok(interrupt.exit()),
-            Self::Ended(_) | Self::GuestEnded => Ok(Exit::Ok),
+            Self::Ended(_) | Self::PoweredOff | Self::GuestEnded => Ok(Exit::Ok),
         }
     }
 
@@ -71,7 +72,7 @@ impl Verdict {
     pub(super) fn status(self) -> Option<&'static str> {
         match self {
             Self::GuestEnded => Some("the guest ended"),
-            Self::Ended(Reason::PoweredDown) => Some("the guest powered down"),
+            Self::PoweredOff => Some("the guest powered down"),
             Self::Ended(Reason::Key | Reason::Interrupt(_)) => Some("the guest was ended"),
             Self::Ended(Reason::OutputFailed)
             | Self::Crashed
@@ -92,34 +93,34 @@ fn crashed(end: Option<&VmEnd>) -> Failure {
 mod tests {
     use super::*;
 
-    fn exit(cause: EndCause, panicked: bool, reason: Option<Reason>) -> Exit {
-        let result = Verdict::new(Some(cause), panicked, reason).into_result(None);
+    fn exit(cause: EndCause, reason: Option<Reason>) -> Exit {
+        let result = Verdict::new(Some(cause), reason).into_result(None);
         result.unwrap_or_else(|failure| failure.exit())
     }
 
     #[test]
     fn a_guest_that_ends_by_itself_is_success() {
-        assert_eq!(exit(EndCause::GuestEnded, false, None), Exit::Ok);
-        assert_eq!(exit(EndCause::Killed, false, Some(Reason::PoweredDown)), Exit::Ok);
+        assert_eq!(exit(EndCause::GuestEnded, None), Exit::Ok);
+        assert_eq!(exit(EndCause::PoweredOff, None), Exit::Ok);
     }
 
     #[test]
     fn an_end_by_key_is_success_and_one_by_signal_has_the_signals_code() {
-        assert_eq!(exit(EndCause::Stopped, false, Some(Reason::Key)), Exit::Ok);
+        assert_eq!(exit(EndCause::Stopped, Some(Reason::Key)), Exit::Ok);
         for (interrupt, code) in
             [(Interrupt::Int, 130), (Interrupt::Term, 143), (Interrupt::Hup, 129)]
         {
             let reason = Some(Reason::Interrupt(interrupt));
-            assert_eq!(exit(EndCause::Stopped, false, reason).number(), code);
+            assert_eq!(exit(EndCause::Stopped, reason).number(), code);
         }
     }
 
     #[test]
-    fn a_crash_outranks_a_panic_and_a_panic_outranks_who_asked() {
+    fn a_crash_and_a_panic_outrank_who_asked() {
         let reason = Some(Reason::Interrupt(Interrupt::Int));
-        assert_eq!(exit(EndCause::Crashed, true, reason), Exit::VmmCrashed);
-        assert_eq!(exit(EndCause::OutOfMemory, false, reason), Exit::VmmCrashed);
-        assert_eq!(exit(EndCause::GuestEnded, true, None), Exit::GuestPanicked);
-        assert_eq!(exit(EndCause::Stopped, true, reason), Exit::GuestPanicked);
+        assert_eq!(exit(EndCause::Crashed, reason), Exit::VmmCrashed);
+        assert_eq!(exit(EndCause::OutOfMemory, reason), Exit::VmmCrashed);
+        assert_eq!(exit(EndCause::GuestPanicked, reason), Exit::GuestPanicked);
+        assert_eq!(exit(EndCause::GuestPanicked, None), Exit::GuestPanicked);
     }
 }

@@ -15,7 +15,7 @@
 //! of `jail.cgroup`, and what the host cannot limit |
 //! | `stop` | `{"endedBy":"ctrl-alt-del","ms":812.0}` when it was stopped, else null |
 //! | `end` | `{"cause":"guest-ended","exitCode":0,"signal":null,"meaning":"…"}` or null |
-//! | `kernelPanicked`, `poweredDown` | what the console said |
+//! | `kernelPanicked`, `poweredDown` | whether `cause` is `guest-panicked`, `powered-off` |
 //! | `exitCode`, `exitMeaning` | how the command ended |
 //! | `error` | as `--json` prints it, or null |
 
@@ -42,8 +42,8 @@ pub(super) struct RunReport {
     confinement: Option<Confinement>,
     stop: Option<Stop>,
     end: Option<End>,
-    pub(super) kernel_panicked: bool,
-    pub(super) powered_down: bool,
+    kernel_panicked: bool,
+    powered_down: bool,
     exit_code: u8,
     exit_meaning: &'static str,
     error: Option<Failure>,
@@ -123,6 +123,8 @@ impl RunReport {
 
     pub(super) fn note_end(&mut self, end: &VmEnd) {
         let exit = end.exit.as_ref();
+        self.kernel_panicked = end.cause == smartvm::EndCause::GuestPanicked;
+        self.powered_down = end.cause == smartvm::EndCause::PoweredOff;
         self.end = Some(End {
             cause: end.cause,
             exit_code: exit.and_then(|exit| exit.code),

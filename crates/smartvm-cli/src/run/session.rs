@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use smartvm::{MicroVm, SmartVmError, VmEnd};
-use tokio::sync::watch;
 
 use super::console;
 use super::escape::{self, Key};
-use super::guest_end::{self, Seen, VcpuTime};
 use super::interrupts::{Escalation, Interrupt, Interrupts, Urgency};
 use super::orders::{Done, Orders};
 use super::outcome::{Reason, Verdict};
@@ -69,12 +67,10 @@ impl<'a> Session<'a> {
         if raw.is_some() {
             self.printer.status("the keyboard is the guest's; Ctrl-] ? lists the keys for smartvm");
         }
-        let (publish, seen) = watch::channel(Seen::default());
-        let mut shown = tokio::spawn(console::show(console.reader(), self.printer, publish));
+        let mut shown = tokio::spawn(console::show(console.reader(), self.printer));
         let mut keys = console::carry_input(self.mode, console);
         let mut states = self.vm.watch_state();
         let mut ended = pin!(self.vm.wait());
-        let mut powered_down = pin!(self.powered_down(&seen));
         let mut showing = true;
 
         let end = loop {
@@ -92,10 +88,6 @@ impl<'a> Session<'a> {
                 }
                 () = &mut output_closed, if self.output_error.is_none() => {
                     self.output_failed(io::ErrorKind::BrokenPipe.into());
-                }
-                () = &mut powered_down, if self.reason.is_none() => {
-                    // There is no guest left to ask.
-                    self.stop(Reason::PoweredDown, Duration::ZERO);
                 }
                 Ok(()) = states.changed() => {
                     let state = *states.borrow_and_update();
@@ -116,20 +108,7 @@ impl<'a> Session<'a> {
         }
         self.report.note_state(self.vm.state());
         drop(raw);
-        let seen = *seen.borrow();
-        self.outcome(end.as_ref(), seen)
-    }
-
-    fn powered_down(&self, seen: &watch::Receiver<Seen>) -> impl Future<Output = ()> + use<> {
-        let pid = self.vm.process_id();
-        let seen = seen.clone();
-        async move {
-            match pid {
-                Ok(pid) => guest_end::powered_down(seen, VcpuTime::of(pid)).await,
-                // It has ended already.
-                Err(_) => std::future::pending().await,
-            }
-        }
+        self.outcome(end.as_ref())
     }
 
     /// A guest whose console nobody can see is ended at once, as a program in a pipeline is.
@@ -204,13 +183,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn outcome(self, end: Option<&VmEnd>, seen: Seen) -> Result<Exit, Failure> {
-        self.report.kernel_panicked = seen.panicked;
-        self.report.powered_down = self.reason == Some(Reason::PoweredDown);
+    fn outcome(self, end: Option<&VmEnd>) -> Result<Exit, Failure> {
         if let Some(end) = end {
             self.report.note_end(end);
         }
-        let verdict = Verdict::new(end.map(|end| end.cause), seen.panicked, self.reason);
+        let verdict = Verdict::new(end.map(|end| end.cause), self.reason);
         if let Some(status) = verdict.status() {
             self.printer.status(status);
         }

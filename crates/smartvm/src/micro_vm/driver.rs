@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use smartvm_firecracker::api::VmRunState;
-use smartvm_firecracker::{ApiClient, ConsoleRecording, FirecrackerProcess, PipeCopy, ProcessExit};
+use smartvm_firecracker::{
+    ApiClient, ConsoleRecording, FirecrackerProcess, PipeCopy, ProcessExit, TERM_THEN_KILL,
+};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -12,6 +14,7 @@ use super::attempt::{Attempt, Left};
 use super::call::call;
 use super::device_files::DeviceFiles;
 use super::dir_keeper::DirKeeper;
+use super::guest_end::EndWatch;
 use super::handle::{GuestSocket, Published, Running, VmSetup};
 use super::inbox::{Inbox, Outcome, memory_lost};
 use super::report::{EndCause, StartReport, StopReport, VmEnd};
@@ -53,6 +56,8 @@ struct Live {
     dir: VmDir,
     recording: Option<ConsoleRecording>,
     serial: Option<PipeCopy>,
+    /// What sees an end of the guest that Firecracker does not.
+    end_watch: EndWatch,
     files: DeviceFiles,
     keeper: DirKeeper,
     /// What gives the guest its memory, where it is not the kernel. Dropped last.
@@ -100,7 +105,7 @@ impl Driver {
             let Some(live) = &mut self.live else {
                 return self.inbox.next().await;
             };
-            let Live { process, uffd, keeper, .. } = live;
+            let Live { process, uffd, keeper, end_watch, .. } = live;
             tokio::select! {
                 // The guest's end outranks what is asked of the guest.
                 biased;
@@ -111,6 +116,10 @@ impl Driver {
                 }
                 failed = memory_lost(uffd) => self.memory_lost(&failed).await,
                 () = keeper.lost() => self.put_right().await,
+                () = end_watch.powered_off() => {
+                    let termination = process.terminate(&TERM_THEN_KILL).await;
+                    self.ended(EndCause::PoweredOff, termination.exit).await;
+                }
                 request = self.inbox.next() => return request,
             }
         }
@@ -185,12 +194,14 @@ impl Driver {
         let files = DeviceFiles::of(&self.setup, dir.work_dir(), images, disk);
         let Attempt { recording, serial, uffd, doorbell, .. } = attempt;
         let keeper = DirKeeper::of(self.setup.spec.id(), &dir);
+        let end_watch = EndWatch::of(&process.console(), process.identity().pid);
         self.live = Some(Live {
             process,
             client,
             dir,
             recording,
             serial,
+            end_watch,
             files,
             keeper,
             uffd,
@@ -336,8 +347,8 @@ impl Driver {
             return nothing;
         };
         let state = *self.state.borrow();
-        let Live { process, client, uffd, .. } = &mut live;
-        let stopping = stop(process, client, state, patience);
+        let Live { process, client, uffd, end_watch, .. } = &mut live;
+        let stopping = stop(process, client, end_watch, state, patience);
         let report = match self.inbox.unless_interrupted(state, uffd, stopping).await {
             Outcome::Done(report) => report,
             Outcome::Interrupted | Outcome::MemoryLost(_) => {
@@ -372,6 +383,9 @@ impl Driver {
         }
         let ran_out = cause == EndCause::Crashed && live.dir.ran_out_of_memory();
         let cause = if ran_out { EndCause::OutOfMemory } else { cause };
+        // Whoever ended it then, there was nothing left to end.
+        let panicked = live.end_watch.panicked().await && cause.is_outranked_by_a_panic();
+        let cause = if panicked { EndCause::GuestPanicked } else { cause };
         self.left = Some(live.dir);
         let crashed =
             matches!(cause, EndCause::Crashed | EndCause::MemoryLost | EndCause::OutOfMemory);

@@ -231,6 +231,10 @@ impl MicroVm {
 
     /// Waits until the VM has ended, for whatever cause, and says how. Returns `None` when the
     /// driver went without an end: the VM was cleaned up before it was started.
+    ///
+    /// A guest that powers off counts as ended two seconds after its last word on the console, and its kernel's
+    /// panic is told as such ([`EndCause`](super::EndCause)): both are seen on the console that
+    /// Firecracker has, and not by a guest whose kernel writes elsewhere (`console=`, `serial`).
     pub async fn wait(&self) -> Option<VmEnd> {
         let mut end = self.published.end.clone();
         match end.wait_for(Option::is_some).await {

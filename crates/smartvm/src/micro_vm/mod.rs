@@ -16,6 +16,7 @@ mod dir_keeper;
 mod driver;
 mod files;
 mod firewall;
+mod guest_end;
 mod handle;
 mod images;
 mod inbox;

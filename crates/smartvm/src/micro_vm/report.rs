@@ -47,8 +47,13 @@ pub struct VmEnd {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum EndCause {
-    /// The guest shut down or restarted by itself.
+    /// The guest reset its machine, as a Linux guest does that reboots.
     GuestEnded,
+    /// The guest powered off or halted. Firecracker goes on then, and was ended: the kernel's last words on the
+    /// console are "Power down" or "System halted", and its processors did nothing for two seconds.
+    PoweredOff,
+    /// The guest's kernel panicked, which its console says. It outranks who ended the VM after that.
+    GuestPanicked,
     /// It was stopped.
     Stopped,
     /// It was ended at once.
@@ -64,11 +69,25 @@ pub enum EndCause {
 }
 
 impl EndCause {
+    /// Whether a panic of the guest before says more. It does not say why Firecracker died.
+    pub(super) const fn is_outranked_by_a_panic(self) -> bool {
+        match self {
+            Self::GuestEnded | Self::PoweredOff | Self::Stopped | Self::Killed => true,
+            Self::GuestPanicked
+            | Self::Crashed
+            | Self::OutOfMemory
+            | Self::MemoryLost
+            | Self::StartFailed => false,
+        }
+    }
+
     /// Its name where it is written down, as in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::GuestEnded => "guest-ended",
+            Self::PoweredOff => "powered-off",
+            Self::GuestPanicked => "guest-panicked",
             Self::Stopped => "stopped",
             Self::Killed => "killed",
             Self::Crashed => "crashed",

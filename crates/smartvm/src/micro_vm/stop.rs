@@ -6,6 +6,7 @@ use rustix::process::Signal;
 use smartvm_firecracker::api::VmRunState;
 use smartvm_firecracker::{ApiClient, FirecrackerProcess, StopStep, TERM_THEN_KILL};
 
+use super::guest_end::EndWatch;
 use super::report::StopReport;
 use crate::lifecycle::VmState;
 
@@ -16,12 +17,14 @@ pub(super) const KILL_NOW: &[StopStep] =
 /// How long Firecracker may take for a single API call of a stop, before the next step is tried.
 const CALL_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Ctrl-Alt-Del and `patience` for the guest, then SIGTERM, then SIGKILL.
+/// Ctrl-Alt-Del and `patience` for the guest, then SIGTERM, then SIGKILL. A guest that powers off upon it is not
+/// waited for any longer.
 ///
 /// Dropping the future between two steps leaves the process as it then is.
 pub(super) async fn stop(
     process: &FirecrackerProcess,
     client: &ApiClient,
+    end_watch: &mut EndWatch,
     state: VmState,
     patience: Duration,
 ) -> StopReport {
@@ -29,10 +32,17 @@ pub(super) async fn stop(
     let report = |ended_by, exit| StopReport { ended_by, exit, took: begun.elapsed() };
 
     if patience > Duration::ZERO && ask_guest(client, state).await {
-        if let Ok(exit) = tokio::time::timeout(patience, process.exited()).await {
-            return report("ctrl-alt-del", Some(exit));
+        tokio::select! {
+            biased;
+            exit = process.exited() => return report("ctrl-alt-del", Some(exit)),
+            () = end_watch.powered_off() => {
+                let termination = process.terminate(&TERM_THEN_KILL).await;
+                return report("ctrl-alt-del", termination.exit);
+            }
+            () = tokio::time::sleep(patience) => {
+                tracing::debug!(?patience, "the guest did not shut down on Ctrl-Alt-Del");
+            }
         }
-        tracing::debug!(?patience, "the guest did not shut down on Ctrl-Alt-Del");
     }
     let termination = process.terminate(&TERM_THEN_KILL).await;
     let ended_by = match termination.ended_by {
