@@ -18,12 +18,15 @@ use smartvm::images::base_image::{
     ManifestLocation, RootfsType, Verify,
 };
 use smartvm::images::{Download, Downloader, DownloaderOptions, ReleaseVersion, Sha256Digest};
+use smartvm::{DriveConfig, JailMode};
 
 use crate::sample::Sample;
+use crate::setup::Setup;
 
 const SIZE: usize = 500 << 20;
 const ROUNDS: usize = 5;
 const HITS: usize = 50;
+const RUNS: usize = 10;
 
 /// The word that makes this program a server.
 pub(crate) const SERVE: &str = "serve-a-file";
@@ -104,6 +107,7 @@ async fn cached(home: &Path, file: &Path) -> anyhow::Result<()> {
         hit.add(began.elapsed());
         ensure!(image.was_cached, "it is in the cache");
     }
+    let after_runs = hits_after_runs(&manager, &request).await?;
     request.verify = Some(Verify::Always);
     let (mut forced, mut hash) = (Sample::default(), Sample::default());
     for _ in 0..ROUNDS {
@@ -116,10 +120,38 @@ async fn cached(home: &Path, file: &Path) -> anyhow::Result<()> {
     let (median, worst) = (hit.percentile_ms(50), hit.percentile_ms(99));
     println!("images: a bundle of {} MiB in the cache", SIZE >> 20);
     println!("a hit: {median:.2} ms, 99th percentile {worst:.2} ms (promised <= 5)");
+    let (median, worst) = (after_runs.percentile_ms(50), after_runs.percentile_ms(99));
+    println!("a hit after each jailed run of it: {median:.2} ms, 99th percentile {worst:.2} ms");
     let (forced, hash) = (forced.percentile_ms(50), hash.percentile_ms(50));
     println!("sha256sum {}, forced verification {}", rate(hash), rate(forced));
     println!("forced verification: {:.2} x sha256sum (promised >= 0.9)", hash / forced);
     Ok(())
+}
+
+/// What a hit costs after a jailed VM had the image.
+async fn hits_after_runs(
+    manager: &BaseImageManager,
+    request: &EnsureBaseImage,
+) -> anyhow::Result<Sample> {
+    let setup = Setup::new()?;
+    let vms = setup.manager_with(JailMode::Required)?;
+    let mut hit = Sample::default();
+    for _ in 0..RUNS {
+        let began = Instant::now();
+        let image = manager.ensure(request, &()).await?;
+        hit.add(began.elapsed());
+        let mut config = setup.config();
+        config.drives = vec![DriveConfig {
+            drive_id: "root".to_owned(),
+            path_on_host: image.bundle.rootfs_path.clone(),
+            is_read_only: Some(true),
+            ..DriveConfig::default()
+        }];
+        let vm = vms.create_vm(&config)?;
+        vm.start().await?;
+        vm.cleanup().await?;
+    }
+    Ok(hit)
 }
 
 fn rate(milliseconds: f64) -> String {

@@ -14,6 +14,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::entries::{Entry, entries};
+use crate::file_at::FileAt;
 use crate::remove::empty;
 use crate::unsafe_directory::UnsafeDirectory;
 use crate::walk::{Absent, Place, Trust, told, walk};
@@ -134,6 +135,20 @@ impl PrivateDir {
         let fd = openat2(&self.fd, name, flags, Mode::from_raw_mode(mode), STRICTLY)
             .map_err(|errno| self.failed("open file", name, errno))?;
         Ok(File::from_parts(fd.into(), self.path.join(name)))
+    }
+
+    /// The file `name`, which need not be there, by the directory that it stands in.
+    ///
+    /// # Errors
+    /// When that directory cannot be reached.
+    pub fn file_at(&self, name: impl AsRef<Path>) -> io::Result<FileAt> {
+        let name = name.as_ref();
+        let (parent, file) = self.parent(name)?;
+        let dir = match parent {
+            Parent::This(fd) => fd.try_clone_to_owned()?,
+            Parent::Other(fd) => fd,
+        };
+        Ok(FileAt::new(dir, file, self.path.join(name)))
     }
 
     /// The content of the file `name`; none when there is none.

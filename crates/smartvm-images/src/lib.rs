@@ -40,6 +40,7 @@ mod rootfs;
 mod sha256_digest;
 mod shown_url;
 pub mod signature;
+mod verified_files;
 
 pub use bundle::{BuildBundle, BuildBundleError, BuiltBundle, build_bundle, build_signed_bundle};
 pub use download::{
@@ -69,3 +70,4 @@ pub use rootfs::{
     ResizedRootfs, RootfsArchive, build_rootfs, clone_rootfs, create_blank_rootfs, resize_rootfs,
 };
 pub use sha256_digest::{ParseSha256Error, Sha256Digest};
+pub use verified_files::{FileStamp, VerifiedFiles};

@@ -3,7 +3,8 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use fs_err::os::unix::fs::OpenOptionsExt;
+use rustix::fs::{Mode, OFlags};
+use smartvm_dir::FileAt;
 use thiserror::Error;
 
 /// The reason why a file was not read.
@@ -39,14 +40,14 @@ pub enum ReadFileError {
 
 /// Opens a regular file for reading, following links; never blocks on a pipe.
 pub(crate) fn open_regular(path: &Path) -> Result<fs_err::File, ReadFileError> {
+    open_regular_at(&FileAt::from(path))
+}
+
+/// The same for a file in a directory that is open; links are not followed there.
+pub(crate) fn open_regular_at(file: &FileAt) -> Result<fs_err::File, ReadFileError> {
+    let path = file.path();
     let io_error = |source| ReadFileError::Io { path: path.to_owned(), source };
-    // A pipe without a writer would block the open for ever.
-    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = fs_err::OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblock)
-        .open(path)
-        .map_err(io_error)?;
+    let file = file.open(OFlags::RDONLY, Mode::empty()).map_err(io_error)?;
     let file_type = file.metadata().map_err(io_error)?.file_type();
     if file_type.is_file() {
         return Ok(file);

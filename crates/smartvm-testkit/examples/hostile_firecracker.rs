@@ -67,6 +67,11 @@ fn main() {
     };
     // SAFETY: the number and the handler are ones that there are.
     unsafe { signal(SIGTERM, SIG_IGN) };
+    if arguments.lie == "swaps-drives" {
+        // Its root directory is its own until its API answers.
+        fs::rename("drives", "moved").unwrap();
+        symlink("/etc", "drives").unwrap();
+    }
     let listener = UnixListener::bind(&arguments.socket).unwrap();
     open_outputs(&arguments);
     loop {
@@ -136,6 +141,14 @@ fn after_start(lie: &str) {
             symlink(target.unwrap(), "firecracker.sock").unwrap();
         }
         "litters" => litter(),
+        "moves-outputs" => {
+            // All that is its own: the pipes that it was given, and what its own outputs are called.
+            let target = target.unwrap();
+            for name in ["log.fifo", "metrics.fifo", "stderr.fifo", "firecracker.pid"] {
+                let _ = fs::remove_file(name);
+                let _ = symlink(&target, name);
+            }
+        }
         "plants-names" => {
             // The names that a save and a device's change use.
             let target = target.unwrap();
@@ -180,6 +193,11 @@ fn lies(stream: &mut UnixStream, lie: &str, method: &str, path: &str, body: &str
         _ if is_config => {
             let drives = TOLD.lock().unwrap().drives.join(",");
             answer(stream, &format!("{{\"drives\":[{drives}]}}"));
+        }
+        "moves-uffd" if path == "/snapshot/load" => {
+            fs::remove_file("uffd.sock").unwrap();
+            symlink("/etc/passwd", "uffd.sock").unwrap();
+            answer(stream, "");
         }
         _ if path == "/snapshot/create" => {
             save(lie, body);

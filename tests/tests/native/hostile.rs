@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use smartvm::{Confinement, JailMode, MicroVm, SmartVmError};
+use smartvm::{Confinement, JailMode, MicroVm, SmartVmError, VmConfig};
 use smartvm_testkit::tiny_guest::TinyGuest;
 use smartvm_testkit::{fixtures, hostile_firecracker};
 
@@ -53,12 +53,17 @@ impl Lair {
     }
 
     fn vm(&self, lie: &str) -> MicroVm {
+        self.vm_with(lie, |_| {})
+    }
+
+    fn vm_with(&self, lie: &str, change: impl FnOnce(&mut VmConfig)) -> MicroVm {
         let mut config = self.bench.config(&TinyGuest::halts());
         config.id = Some(lie.to_owned());
         config.boot_source.boot_args = Some(format!("lie={}", self.canary.path.display()));
         let own = self.bench.file("own");
         fs_err::write(&own, vec![1; 64 << 10]).unwrap();
         config.drives = vec![drive("own", &own)];
+        change(&mut config);
         self.bench.smartvm.create_vm(&config).unwrap()
     }
 

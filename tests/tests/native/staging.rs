@@ -80,8 +80,8 @@ fn what_does_not_fit_is_refused_and_what_runs_out_of_space_is_removed() {
     let (disk, memory) = (LoopFs::ext4(64), LoopFs::memory(6 * MIB));
     let (one, two) = (image(disk.path(), "one", 4), image(disk.path(), "two", 4));
     let to = |source: &Path, name: &str| StageDrive {
-        source: source.to_owned(),
-        target: memory.path().join(name),
+        source: source.into(),
+        target: memory.path().join(name).into(),
     };
     // Each fits, both do not.
     let error = stage_drives(&[to(&one, "a"), to(&two, "b")]).unwrap_err();

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags, Stat};
 use smartvm_dir::{PrivateDir, ProcessIdentity};
 
 use super::STDERR_FIFO;
@@ -56,13 +56,18 @@ pub fn jail_lives(dir: &PrivateDir) -> io::Result<bool> {
 /// Waits until nobody has the FIFO open to write, as its standard error. A process that is dying
 /// gives that up together with all else that it has open.
 fn wait_until_closed(dir: &PrivateDir) -> io::Result<()> {
-    let mut fifo = match dir.open(Path::new("root").join(STDERR_FIFO), OFlags::RDONLY) {
+    let name = Path::new("root").join(STDERR_FIFO);
+    let is_fifo = |found: Stat| FileType::from_raw_mode(found.st_mode) == FileType::Fifo;
+    if !dir.stat(&name)?.is_some_and(is_fifo) {
+        // The VM has put something else there, which tells nothing, and could not even be opened.
+        return Ok(());
+    }
+    let mut fifo = match dir.open(&name, OFlags::RDONLY) {
         Ok(fifo) => fifo,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
     if !fifo.metadata()?.file_type().is_fifo() {
-        // The VM has put something else there, which tells nothing.
         return Ok(());
     }
     let deadline = Instant::now() + DYING_PATIENCE;
@@ -90,6 +95,24 @@ mod tests {
 
     use super::super::make_stderr_fifo;
     use super::*;
+
+    #[test]
+    fn a_jail_ends_whatever_is_in_the_place_of_its_standard_error() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = PrivateDir::ensure(home.path()).unwrap();
+        let fifo = home.path().join("root").join(STDERR_FIFO);
+        fs_err::create_dir(home.path().join("root")).unwrap();
+        wait_until_closed(&dir).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &fifo).unwrap();
+        wait_until_closed(&dir).unwrap();
+        fs_err::remove_file(&fifo).unwrap();
+        let socket = std::os::unix::net::UnixListener::bind(&fifo).unwrap();
+        wait_until_closed(&dir).unwrap();
+        drop(socket);
+        fs_err::remove_file(&fifo).unwrap();
+        fs_err::create_dir(&fifo).unwrap();
+        wait_until_closed(&dir).unwrap();
+    }
 
     #[test]
     fn a_jail_that_nothing_runs_in_has_ended() {

@@ -1,12 +1,12 @@
 //! How Firecracker's log comes out of a jail.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, chown, fcntl_getfl, fcntl_setfl, mknodat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, chownat, fcntl_getfl, fcntl_setfl, mknodat, openat,
+};
 use rustix::process::{Gid, Uid};
 
 /// The name of the FIFO in the jail.
@@ -17,16 +17,15 @@ pub(crate) const STDERR_FIFO: &str = "stderr.fifo";
 /// Without `/proc` in the jail, Firecracker cannot open its own standard error as its log, as it
 /// does elsewhere. So standard error is this FIFO, which has a name there.
 pub(crate) fn make_stderr_fifo(root: &Path, uid: u32, gid: u32) -> io::Result<(OwnedFd, OwnedFd)> {
-    let path = root.join(STDERR_FIFO);
-    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
-    chown(&path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-    let open = |options: &mut OpenOptions| -> io::Result<OwnedFd> {
-        // Neither waits for the other end.
-        let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
-        Ok(options.custom_flags(flags).open(&path)?.into())
-    };
-    let reader = open(OpenOptions::new().read(true))?;
-    let writer = open(OpenOptions::new().write(true))?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = openat(CWD, root, flags, Mode::empty())?;
+    mknodat(&root, STDERR_FIFO, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    chownat(&root, STDERR_FIFO, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+    // Neither waits for the other end.
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let reader = openat(&root, STDERR_FIFO, flags | OFlags::RDONLY, Mode::empty())?;
+    let writer = openat(&root, STDERR_FIFO, flags | OFlags::WRONLY, Mode::empty())?;
     // As any program expects of its standard error.
     fcntl_setfl(&writer, fcntl_getfl(&writer)? - OFlags::NONBLOCK)?;
     Ok((reader, writer))

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mknodat, openat};
+use rustix::fs::{FileType, Mode, OFlags, fstat, mknodat, openat};
 use rustix::io::Errno;
 use rustix::pipe::fcntl_setpipe_size;
+use smartvm_dir::FileAt;
 use tokio::net::unix::pipe;
 
 /// How much the pipe holds while nobody reads: what exceeds it Firecracker drops, and counts. One
@@ -32,18 +33,19 @@ pub struct Fifo {
 }
 
 impl Fifo {
-    /// Makes a pipe at `path`, readable and writable by us alone, and opens it. Firecracker will be
-    /// told `name`, which is how it sees that path.
+    /// Makes a pipe, readable and writable by us alone, and opens it. Firecracker will be told `name`, which
+    /// is how it sees that file.
     ///
     /// The file stays until its directory goes.
     ///
     /// # Errors
-    /// When something is at `path` already, or no pipe can be made there.
-    pub fn create(path: &Path, name: impl Into<PathBuf>) -> io::Result<Self> {
+    /// When something is there already, or no pipe can be made there.
+    pub fn create(file: impl Into<FileAt>, name: impl Into<PathBuf>) -> io::Result<Self> {
+        let file = file.into();
         let mode = Mode::RUSR | Mode::WUSR;
-        mknodat(CWD, path, FileType::Fifo, mode, 0)?;
+        mknodat(file.dir(), file.name(), FileType::Fifo, mode, 0)?;
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = openat(CWD, path, flags, Mode::empty())?;
+        let fd = openat(file.dir(), file.name(), flags, Mode::empty())?;
         if FileType::from_raw_mode(fstat(&fd)?.st_mode) != FileType::Fifo {
             return Err(io::Error::other("something else took the place of a new pipe"));
         }
@@ -122,7 +124,7 @@ mod tests {
     async fn a_pipe_is_private_and_outlives_its_name_and_its_writers() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log.fifo");
-        let fifo = Fifo::create(&path, "log.fifo").unwrap();
+        let fifo = Fifo::create(path.as_path(), "log.fifo").unwrap();
         assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let reader = fifo.reader().unwrap();
         writer(&path).write_all(b"one").unwrap();
@@ -139,6 +141,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log.fifo");
         std::os::unix::fs::symlink("/dev/null", &path).unwrap();
-        assert_eq!(Fifo::create(&path, "x").unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(Fifo::create(path.as_path(), "x").unwrap_err().kind(), ErrorKind::AlreadyExists);
     }
 }

@@ -70,7 +70,7 @@ mod tests {
     async fn what_is_written_without_end_is_in_two_files_of_the_limit_at_most() {
         let dir = tempfile::tempdir().unwrap();
         let (pipe, path) = (dir.path().join("pipe"), dir.path().join("serial"));
-        let fifo = Fifo::create(&pipe, "pipe").unwrap();
+        let fifo = Fifo::create(pipe.as_path(), "pipe").unwrap();
         let copy = PipeCopy::begin(&fifo, BoundedFile::open(&path, 10_000).unwrap()).unwrap();
         let writing = tokio::task::spawn_blocking(move || {
             let mut writer = fs_err::OpenOptions::new().write(true).open(pipe).unwrap();

@@ -48,7 +48,7 @@ fn pour(mut to: impl Write, line: &[u8]) {
 async fn hundreds_of_mebibytes_on_every_way_cost_a_few() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    let fifo = |name: &str| Fifo::create(&at(name), name).unwrap();
+    let fifo = |name: &str| Fifo::create(at(name), name).unwrap();
     let copy = |name: &str| BoundedFile::open(&at(name), LIMIT).unwrap();
     let log_copy = LogFile { file: copy("fc.log"), show_level: true };
     let log =

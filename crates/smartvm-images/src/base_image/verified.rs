@@ -1,46 +1,17 @@
-//! What a bundle's files looked like when they were last found right.
-//!
-//! Hashing hundreds of megabytes at each start would take longer than the start. So a file that was
-//! hashed is described by what the system says of it: device, inode, size, and the times of its last
-//! change of content and of anything. Any write through the file system changes the last one, and no
-//! call sets it. It is no protection against root, a raw disk, or a clock that is turned back.
+//! Whether a bundle's files are what they must be.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use serde::{Deserialize, Serialize};
 
 use super::bundle::BundleFile;
-use crate::Sha256Digest;
-use crate::atomic_file::write_atomically;
-use crate::regular_file::read_regular;
+use crate::{FileStamp, Sha256Digest, VerifiedFiles};
 
-/// The file that holds them. No artifact is called so: its name has a tilde.
+/// The file that says which were found right. No artifact is called so: its name has a tilde.
 const FILE: &str = "~verified.json";
-const MAX_BYTES: u64 = 64 << 10;
 
-/// A file that was changed this recently could be changed again without its time telling: the clock
-/// of many file systems ticks every 4 to 10 ms.
-const SETTLED: Duration = Duration::from_millis(20);
-
-/// A file as the system describes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-/// The stamps of a bundle's files, each with the hash that was found then.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Verified(BTreeMap<String, (Stamp, Sha256Digest)>);
+/// What is known of a bundle's files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Verified(VerifiedFiles);
 
 /// Whether files are hashed although nothing has changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,14 +71,12 @@ impl Verified {
     /// What is recorded in the bundle `dir`. Without it, or when it cannot be read, nothing was
     /// verified yet.
     pub(super) fn read(dir: &Path) -> Self {
-        let text = read_regular(&dir.join(FILE), MAX_BYTES).ok();
-        text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+        Self(VerifiedFiles::read(&dir.join(FILE)))
     }
 
     /// Records them in the bundle `dir`.
     pub(super) fn write(&self, dir: &Path) -> io::Result<()> {
-        let text = serde_json::to_vec(self).map_err(io::Error::other)?;
-        write_atomically(&dir.join(FILE), &text)
+        self.0.write(&dir.join(FILE))
     }
 
     /// Makes sure that the files in `dir` are what they must be, and takes note of it. Blocks.
@@ -127,20 +96,20 @@ impl Verified {
         verify: Verify,
     ) -> Result<(), DamagedFile> {
         let path = dir.join(file.name.as_str());
-        let before = Stamp::of(&path)?;
-        if before.size != file.size {
-            return Err(DamagedFile::Size { path, expected: file.size, found: before.size });
+        let before = stamp(&path)?;
+        if before.size() != file.size {
+            return Err(DamagedFile::Size { path, expected: file.size, found: before.size() });
         }
-        let known = self.0.get(file.name.as_str());
-        if verify == Verify::IfChanged && known == Some(&(before, file.sha256)) {
+        let name = file.name.as_str();
+        if verify == Verify::IfChanged && self.0.vouch_for(name, &before, &file.sha256) {
             return Ok(());
         }
         let found = Sha256Digest::of_file(&path)?;
         if found != file.sha256 {
             return Err(DamagedFile::Hash { path, expected: file.sha256, found });
         }
-        if before == Stamp::of(&path)? {
-            self.note(file, before);
+        if before == stamp(&path)? {
+            self.0.note(name, before, found);
         }
         Ok(())
     }
@@ -149,45 +118,21 @@ impl Verified {
     /// knows of them yet. Waits until a later change of them would show.
     pub(super) fn note_new(&mut self, dir: &Path, files: &[BundleFile]) -> Result<(), DamagedFile> {
         for file in files {
-            let path = dir.join(file.name.as_str());
-            let stamp = Stamp::of(&path)?;
-            while !stamp.is_settled() {
-                std::thread::sleep(SETTLED / 8);
-            }
-            self.note(file, stamp);
+            let stamp = stamp(&dir.join(file.name.as_str()))?;
+            stamp.settle();
+            self.0.note(file.name.as_str(), stamp, file.sha256);
         }
         Ok(())
     }
-
-    fn note(&mut self, file: &BundleFile, stamp: Stamp) {
-        if stamp.is_settled() {
-            self.0.insert(file.name.to_string(), (stamp, file.sha256));
-        }
-    }
 }
 
-impl Stamp {
-    fn of(path: &Path) -> Result<Self, DamagedFile> {
-        let metadata = fs_err::symlink_metadata(path)
-            .map_err(|source| DamagedFile::Io { path: path.to_owned(), source })?;
-        if !metadata.is_file() {
-            return Err(DamagedFile::NotRegular { path: path.to_owned() });
-        }
-        Ok(Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        })
+fn stamp(path: &Path) -> Result<FileStamp, DamagedFile> {
+    let found = fs_err::symlink_metadata(path)
+        .map_err(|source| DamagedFile::Io { path: path.to_owned(), source })?;
+    if !found.is_file() {
+        return Err(DamagedFile::NotRegular { path: path.to_owned() });
     }
-
-    fn is_settled(&self) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let seconds = u64::try_from(self.changed.0).unwrap_or_default();
-        let nanoseconds = u32::try_from(self.changed.1).unwrap_or_default();
-        now.checked_sub(Duration::new(seconds, nanoseconds)).is_some_and(|age| age > SETTLED)
-    }
+    Ok(FileStamp::from(&found))
 }
 
 #[cfg(test)]
@@ -205,7 +150,7 @@ mod tests {
         verified.note_new(dir.path(), &files).unwrap();
         verified.write(dir.path()).unwrap();
         let mut verified = Verified::read(dir.path());
-        assert_eq!(verified.0.len(), 1);
+        assert_ne!(verified, Verified::default());
         verified.check(dir.path(), &files, Verify::IfChanged).unwrap();
 
         let then = fs_err::metadata(&path).unwrap().modified().unwrap();

@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::Serialize;
+use smartvm_dir::FileAt;
 use thiserror::Error;
 
 use super::sparse_copy::sparse_copy;
 use crate::free_space::FreeSpace;
-use crate::regular_file::{ReadFileError, open_regular};
+use crate::regular_file::{ReadFileError, open_regular_at};
 
 /// How many drives are copied at once: more do not make a disk or memory faster.
 const AT_ONCE: usize = 4;
@@ -93,12 +94,12 @@ impl StageDriveError {
 }
 
 /// A private copy to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct StageDrive {
-    /// The image file.
-    pub source: PathBuf,
+    /// The image file: a path, or a file in a directory that is open, where links are not followed.
+    pub source: FileAt,
     /// The copy, which must not exist.
-    pub target: PathBuf,
+    pub target: FileAt,
 }
 
 /// Makes a private copy of the image file `source` at `target`, which must not exist.
@@ -112,7 +113,7 @@ pub struct StageDrive {
 /// When `source` is not a regular file or cannot be read, `target` exists or cannot be created, or
 /// there is less free space than `source` occupies. A partial copy is removed.
 pub fn stage_drive(source: &Path, target: &Path) -> Result<StagedDrive, StageDriveError> {
-    let drive = StageDrive { source: source.to_owned(), target: target.to_owned() };
+    let drive = StageDrive { source: source.into(), target: target.into() };
     let staged = stage_drives(std::slice::from_ref(&drive))?;
     Ok(staged.into_iter().next().expect("one drive was asked for, and one is what comes back"))
 }
@@ -158,7 +159,7 @@ impl GrowingDrives<'_> {
     /// What each of them may come to take.
     pub fn growth(&self) -> impl Iterator<Item = Growth> + '_ {
         self.0.iter().map(|staging| Growth {
-            target: staging.drive.target.clone(),
+            target: staging.drive.target.path().to_owned(),
             size: staging.size,
             is_shared: staging.needed.is_none(),
         })
@@ -193,7 +194,7 @@ fn begin(drives: &[StageDrive], room: Room) -> Result<Vec<Staging<'_>>, StageDri
 }
 
 fn failed(drive: &StageDrive, problem: Problem) -> StageDriveError {
-    let StageDrive { source, target } = drive.clone();
+    let (source, target) = (drive.source.path().to_owned(), drive.target.path().to_owned());
     StageDriveError { source_path: source, target_path: target, problem }
 }
 
@@ -211,9 +212,9 @@ struct Staging<'a> {
 
 impl<'a> Staging<'a> {
     fn begin(drive: &'a StageDrive, room: Room) -> Result<Self, Problem> {
-        let original = open_regular(&drive.source).map_err(Problem::Source)?;
+        let original = open_regular_at(&drive.source).map_err(Problem::Source)?;
         let metadata = original.metadata().map_err(Problem::Copy)?;
-        let draft = Draft::create(&drive.target).map_err(|error| Problem::Target(error.into()))?;
+        let draft = Draft::create(&drive.target).map_err(Problem::Target)?;
         let needed = match rustix::fs::ioctl_ficlone(&draft.file, &original) {
             Ok(()) => None,
             Err(Errno::NOSPC) => return Err(Problem::Copy(Errno::NOSPC.into())),
@@ -288,29 +289,28 @@ fn copy_all(begun: &[Staging<'_>]) -> Result<(), StageDriveError> {
 /// A new file that is removed unless it is kept.
 #[derive(Debug)]
 struct Draft<'a> {
-    file: OwnedFd,
-    path: Option<&'a Path>,
+    file: fs_err::File,
+    target: Option<&'a FileAt>,
 }
 
 impl<'a> Draft<'a> {
-    fn create(path: &'a Path) -> Result<Self, Errno> {
-        let flags =
-            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?;
-        Ok(Self { file, path: Some(path) })
+    fn create(target: &'a FileAt) -> io::Result<Self> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let file = target.open(flags, Mode::RUSR | Mode::WUSR)?;
+        Ok(Self { file, target: Some(target) })
     }
 
     fn keep(mut self) {
-        self.path = None;
+        self.target = None;
     }
 }
 
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
-        if let Some(path) = self.path
-            && let Err(error) = rustix::fs::unlinkat(CWD, path, rustix::fs::AtFlags::empty())
+        if let Some(target) = self.target
+            && let Err(error) = target.remove()
         {
-            tracing::warn!(path = %path.display(), %error, "left a partial copy of a drive behind");
+            tracing::warn!(%error, "left a partial copy of a drive behind");
         }
     }
 }

@@ -22,6 +22,7 @@ mod dead;
 mod find;
 mod former;
 mod link;
+mod private_socket;
 mod put_right;
 mod record;
 mod runtime_dir;
@@ -31,6 +32,7 @@ mod work_dir;
 
 pub use find::{FindVmError, FoundVm};
 pub(crate) use former::sweep_former;
+pub(crate) use private_socket::listen_privately;
 pub(crate) use runtime_dir::RuntimeDir;
 pub use runtime_dir::{ClaimError, RuntimeDirError};
 pub use sweep::SweepReport;

@@ -122,7 +122,7 @@ impl VmDir {
     /// Where its Firecracker runs.
     pub(crate) fn work_dir(&self) -> WorkDir {
         match &self.jail {
-            None => WorkDir::plain(self.path().to_owned()),
+            None => WorkDir::plain(self.dir.clone()),
             Some(jail) => WorkDir::jailed(Arc::clone(&jail.files)),
         }
     }

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Access as Permission, FileType, Mode, OFlags, access, fstat};
+use rustix::fs::{Access as Permission, FileType, Mode, OFlags, access, fstat, renameat};
+use smartvm_dir::{FileAt, PrivateDir};
+
+use super::private_socket::listen_privately;
 
 use crate::jail::JailFiles;
 
@@ -23,22 +25,33 @@ pub(crate) enum Access {
 /// The working directory of a VM's Firecracker. Every file that Firecracker is told of is told by its
 /// name relative to it, never by where it is on this host: a snapshot remembers the names, and must
 /// find the files of whichever VM it is restored as.
+///
+/// A Firecracker that a guest has taken over can put there what it likes. So files are reached through the
+/// directory's descriptor alone ([`place`](Self::place)), and a path is only shown.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkDir {
+    dir: PrivateDir,
     path: PathBuf,
     /// Its files are given by the jail, when there is one.
     jail: Option<Arc<JailFiles>>,
 }
 
 impl WorkDir {
-    /// `path` as it is: Firecracker sees the host's files and runs as the user that we are.
-    pub(crate) fn plain(path: PathBuf) -> Self {
-        Self { path, jail: None }
+    /// `dir` as it is: Firecracker sees the host's files and runs as the user that we are.
+    pub(crate) fn plain(dir: PrivateDir) -> Self {
+        Self { path: dir.path().to_owned(), dir, jail: None }
+    }
+
+    /// A directory of a test.
+    #[cfg(test)]
+    pub(crate) fn of_test(path: &Path) -> Self {
+        Self::plain(PrivateDir::ensure(path).expect("a test's directory is its own"))
     }
 
     /// The root directory of a jail: Firecracker sees what is in it, and is another user.
     pub(super) fn jailed(jail: Arc<JailFiles>) -> Self {
-        Self { path: jail.root().to_owned(), jail: Some(jail) }
+        let (dir, path) = (jail.root().clone(), jail.root_path().to_owned());
+        Self { dir, path, jail: Some(jail) }
     }
 
     /// Where it is on this host.
@@ -46,19 +59,25 @@ impl WorkDir {
         &self.path
     }
 
-    /// Where the file with this name is on this host.
+    /// How the file with this name is called on this host: for messages, and for what users are shown.
     pub(crate) fn host_path(&self, name: &Path) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Makes the directory `name` for files of the VM; one that exists already is as good.
-    pub(crate) fn make_dir(&self, name: &str) -> io::Result<()> {
-        if let Some(jail) = &self.jail {
-            return jail.make_dir(name);
+    /// The file with this name, by its directory; it need not be there. In a jail, what is below a directory that
+    /// the VM made has no place.
+    pub(crate) fn place(&self, name: &Path) -> io::Result<FileAt> {
+        match &self.jail {
+            Some(jail) => jail.place(name),
+            None => self.dir.file_at(name),
         }
-        match fs_err::create_dir(self.path.join(name)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            other => other,
+    }
+
+    /// Makes the directory `name` for files of the VM; one that we made already is as good.
+    pub(crate) fn make_dir(&self, name: &str) -> io::Result<()> {
+        match &self.jail {
+            Some(jail) => jail.make_dir(name),
+            None => self.dir.ensure_dir(name).map(drop),
         }
     }
 
@@ -78,52 +97,36 @@ impl WorkDir {
             Access::ReadWrite => Permission::READ_OK | Permission::WRITE_OK,
         };
         access(&source, permission)?;
-        symlink(source, self.host_path(name))
+        self.dir.symlink(&source, name)
     }
 
     /// Puts the file `new` in the place of `name`. Whoever has the former file open keeps it.
     pub(crate) fn replace(&self, new: &Path, name: &Path) -> io::Result<()> {
-        fs_err::rename(self.host_path(new), self.host_path(name))
+        let (new, name) = (self.place(new)?, self.place(name)?);
+        Ok(renameat(new.dir(), new.name(), name.dir(), name.name())?)
     }
 
     /// Takes a name away. The host's file that it stands for is not touched; a file that we made is
     /// gone. A name that nothing has is as good.
     pub(crate) fn withdraw(&self, name: &Path) -> io::Result<()> {
-        if let Some(jail) = &self.jail {
-            return jail.withdraw(name);
-        }
-        match fs_err::remove_file(self.host_path(name)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
+        match &self.jail {
+            Some(jail) => jail.withdraw(name),
+            None => self.dir.remove_file(name),
         }
     }
 
-    /// Makes a socket in the directory that Firecracker may connect to, and of others root alone. For before it runs.
+    /// Makes a socket in the directory that Firecracker may connect to, and of others root alone.
     pub(crate) fn bind_socket(&self, name: &Path) -> io::Result<UnixListener> {
-        let listener = match &self.jail {
-            Some(jail) => jail.bind_socket(name)?,
-            None => {
-                let path = self.host_path(name);
-                let listener = UnixListener::bind(&path)?;
-                fs_err::set_permissions(&path, PermissionsExt::from_mode(0o600))?;
-                listener
-            }
-        };
-        listener.set_nonblocking(true)?;
+        let listener = listen_privately(&self.place(name)?)?;
+        self.adopt(name)?;
         Ok(listener)
     }
 
     /// Opens the socket that Firecracker made as `name`, to be connected to. Whatever else is there is not opened.
     pub(crate) fn open_socket(&self, name: &Path) -> io::Result<OwnedFd> {
-        let socket = match &self.jail {
-            Some(jail) => jail.open_node(name)?,
-            None => {
-                let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                rustix::fs::open(self.host_path(name), flags, Mode::empty())?
-            }
-        };
+        let socket = self.place(name)?.open(OFlags::PATH, Mode::empty())?;
         if FileType::from_raw_mode(fstat(&socket)?.st_mode) == FileType::Socket {
-            return Ok(socket);
+            return Ok(socket.into_file().into());
         }
         let text = format!("{} is no socket", name.display());
         Err(io::Error::new(io::ErrorKind::InvalidData, text))
@@ -147,8 +150,7 @@ mod tests {
     #[test]
     fn a_file_of_the_host_is_reachable_by_its_name() {
         let dir = tempfile::tempdir().unwrap();
-        let work_dir = WorkDir::plain(dir.path().join("vm"));
-        fs_err::create_dir(work_dir.path()).unwrap();
+        let work_dir = WorkDir::of_test(&dir.path().join("vm"));
         let source = dir.path().join("disk.img");
         fs_err::write(&source, "content").unwrap();
 
@@ -164,7 +166,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_cannot_be_exposed() {
         let dir = tempfile::tempdir().unwrap();
-        let work_dir = WorkDir::plain(dir.path().to_owned());
+        let work_dir = WorkDir::of_test(dir.path());
         let error = work_dir.expose(Path::new("/nowhere"), Path::new("kernel"), Access::ReadOnly);
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
@@ -172,8 +174,7 @@ mod tests {
     #[test]
     fn a_name_can_be_given_to_another_file_and_taken_away() {
         let dir = tempfile::tempdir().unwrap();
-        let work_dir = WorkDir::plain(dir.path().join("vm"));
-        fs_err::create_dir(work_dir.path()).unwrap();
+        let work_dir = WorkDir::of_test(&dir.path().join("vm"));
         let (first, second) = (dir.path().join("a"), dir.path().join("b"));
         fs_err::write(&first, "first").unwrap();
         fs_err::write(&second, "second").unwrap();
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn a_name_is_given_once() {
         let dir = tempfile::tempdir().unwrap();
-        let work_dir = WorkDir::plain(dir.path().to_owned());
+        let work_dir = WorkDir::of_test(dir.path());
         let source = dir.path().join("a");
         fs_err::write(&source, "").unwrap();
         let name = Path::new("kernel");

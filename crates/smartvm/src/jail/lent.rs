@@ -3,15 +3,14 @@
 //! Who they belonged to is written down before it is changed, beside the jail, where it outlives
 //! both the owner and a restart of the host.
 
-use std::ffi::OsStr;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown, open, openat};
+use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown, open};
 use serde::{Deserialize, Serialize};
-use smartvm_dir::PrivateDir;
+use smartvm_dir::{FileAt, PrivateDir};
 
 /// The list, one JSON object a line, in the jail's directory.
 const LIST: &str = "lent";
@@ -69,20 +68,23 @@ pub(super) fn give_back(dir: &PrivateDir, uid: u32) -> io::Result<()> {
     list(dir)?.iter().rev().try_for_each(|lent| lent.find_and_return(dir, uid))
 }
 
-/// Gives back the file `name` of a directory of the jail in `dir`, if it was lent.
-pub(super) fn give_back_one(
-    dir: &PrivateDir,
-    parent: &OwnedFd,
-    name: &OsStr,
-    uid: u32,
-) -> io::Result<()> {
+/// Gives back a file of the jail in `dir`, if it was lent.
+pub(super) fn give_back_one(dir: &PrivateDir, file: &FileAt, uid: u32) -> io::Result<()> {
     let lent = list(dir)?;
     if lent.is_empty() {
         return Ok(());
     }
-    let Ok(file) = openat(parent, name, FLAGS, Mode::empty()) else { return Ok(()) };
-    let file = std::fs::File::from(file);
-    lent.iter().rev().try_for_each(|lent| lent.return_if(&file, uid).map(drop))
+    let Ok(file) = file.open(OFlags::RDONLY, Mode::empty()) else { return Ok(()) };
+    return_file(&lent, file.file(), uid)
+}
+
+/// Gives back an open file that was lent to the jail in `dir`.
+pub(super) fn give_back_file(dir: &PrivateDir, file: &std::fs::File, uid: u32) -> io::Result<()> {
+    return_file(&list(dir)?, file, uid)
+}
+
+fn return_file(lent: &[Lent], file: &std::fs::File, uid: u32) -> io::Result<()> {
+    lent.iter().rev().try_for_each(|lent| lent.return_if(file, uid).map(drop))
 }
 
 impl Lent {

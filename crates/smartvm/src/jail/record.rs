@@ -164,7 +164,7 @@ impl Jail {
         Confinement::Jailed {
             uid: self.record.uid,
             gid: self.record.gid,
-            root: self.files.root().to_owned(),
+            root: self.files.root_path().to_owned(),
             cgroup: self.cgroup.as_ref().map(|cgroup| cgroup.dir().to_owned()),
             limits: self.limits.clone(),
         }

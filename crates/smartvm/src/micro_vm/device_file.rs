@@ -3,6 +3,8 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::FileType;
+use smartvm_dir::FileAt;
 use smartvm_firecracker::api::{Drive, Pmem};
 
 use super::files::{self, Content, ContentKind};
@@ -93,7 +95,7 @@ impl DeviceFile {
         id: &str,
         work_dir: &WorkDir,
         as_given: bool,
-    ) -> Result<(SavedDrive, PathBuf), SmartVmError> {
+    ) -> Result<(SavedDrive, FileAt), SmartVmError> {
         let refused = |problem| -> SmartVmError {
             let drive_id = id.to_owned();
             SnapshotError::from(CreateSnapshotError::Drive { drive_id, problem }).into()
@@ -120,12 +122,13 @@ impl DeviceFile {
 
     /// Where the content is now. A private copy is where nobody but us can put anything else: in a
     /// directory of ours.
-    fn content(&self, work_dir: &WorkDir) -> Result<(DriveContent, PathBuf), &'static str> {
+    fn content(&self, work_dir: &WorkDir) -> Result<(DriveContent, FileAt), &'static str> {
         const NO_FILE: &str = "is not an image file, and nothing else can be copied";
         let ContentKind::Shared(access) = self.content.kind else {
-            let path = work_dir.host_path(&self.name);
-            let is_file = fs_err::symlink_metadata(&path).is_ok_and(|found| found.is_file());
-            return if is_file { Ok((DriveContent::Captured, path)) } else { Err(NO_FILE) };
+            let place = work_dir.place(&self.name).map_err(|_| NO_FILE)?;
+            let found = place.stat().map_err(|_| NO_FILE)?;
+            let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+            return if is_file { Ok((DriveContent::Captured, place)) } else { Err(NO_FILE) };
         };
         let path = std::path::absolute(&self.content.source).map_err(|_| NO_FILE)?;
         if !fs_err::metadata(&path).is_ok_and(|found| found.is_file()) {
@@ -133,10 +136,10 @@ impl DeviceFile {
         }
         match (self.given, Given::of(&path), access) {
             (Some(then), Some(now), Access::ReadWrite) if then.file == now.file => {
-                Ok((DriveContent::Captured, path))
+                Ok((DriveContent::Captured, path.into()))
             }
             (Some(then), Some(now), Access::ReadOnly) if then == now => {
-                Ok((DriveContent::Shared { path: path.clone() }, path))
+                Ok((DriveContent::Shared { path: path.clone() }, path.into()))
             }
             _ => Err("is a file that was replaced or changed since the VM got it"),
         }
@@ -156,7 +159,7 @@ mod tests {
     use super::*;
 
     fn saved(device: &DeviceFile, dir: &Path) -> Result<DriveContent, String> {
-        let saved = device.save(DriveKind::Block, "a", &WorkDir::plain(dir.to_owned()), true);
+        let saved = device.save(DriveKind::Block, "a", &WorkDir::of_test(dir), true);
         saved.map(|(saved, _)| saved.content).map_err(|error| error.to_string())
     }
 
@@ -197,7 +200,7 @@ mod tests {
         for lie in ["../../etc/shadow", "/proc/kmsg", "b", ""] {
             assert!(!device.is_drive("a", &answer(lie)), "{lie}");
         }
-        let error = device.save(DriveKind::Block, "a", &WorkDir::plain(dir.path().into()), false);
+        let error = device.save(DriveKind::Block, "a", &WorkDir::of_test(dir.path()), false);
         assert_eq!(error.unwrap_err().code(), "SNAPSHOT_DRIVE_UNSUITABLE");
     }
 }

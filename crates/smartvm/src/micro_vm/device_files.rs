@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use smartvm_dir::FileAt;
 use smartvm_firecracker::api::FullVmConfiguration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -84,7 +85,7 @@ impl DeviceFiles {
     pub(super) fn save(
         &self,
         answered: &FullVmConfiguration,
-    ) -> Result<Vec<(SavedDrive, PathBuf)>, SmartVmError> {
+    ) -> Result<Vec<(SavedDrive, FileAt)>, SmartVmError> {
         let told = answered.drives.len() + answered.pmem.len();
         let known = self.devices.iter().map(|((kind, id), device)| {
             let same = match kind {
@@ -263,7 +264,7 @@ mod tests {
         let device = DeviceFile::new("drives/data-disk".into(), false, copy_of("/disk".into()));
         let id = crate::VmId::try_from("vm".to_owned()).unwrap();
         DeviceFiles {
-            work_dir: WorkDir::plain(dir.to_owned()),
+            work_dir: WorkDir::of_test(dir),
             devices: [((DriveKind::Block, "data".to_owned()), device)].into(),
             images: ImagesInUse::new(id, dir.join("cache"), UidRange::default()),
             disk: disk(dir),

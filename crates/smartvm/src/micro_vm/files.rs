@@ -82,7 +82,8 @@ impl Content {
         match self.kind {
             ContentKind::Copied => {
                 let _reading = images.begin_to_copy(&self.source)?;
-                let (source, target) = (self.source.clone(), path.clone());
+                let target = work_dir.place(name).map_err(unusable)?;
+                let source = self.source.as_path().into();
                 let place = work_dir.host_path(device);
                 copy_growing(&[StageDrive { source, target }], Some(place), disk)?;
                 work_dir.adopt(name).map_err(unusable)
@@ -154,23 +155,33 @@ fn copy_all(
 ) -> Result<(), SmartVmError> {
     let reading = copies.iter().map(|(content, _)| images.begin_to_copy(&content.source));
     let _reading: Vec<_> = reading.collect::<Result<_, _>>()?;
-    let drives: Vec<_> = copies
-        .iter()
-        .map(|(content, name)| StageDrive {
-            source: content.source.clone(),
-            target: work_dir.host_path(name),
-        })
-        .collect();
+    let copies = copies.iter().map(|(content, name)| (content.source.as_path(), name.as_path()));
+    stage(&copies.collect::<Vec<_>>(), work_dir, disk)
+}
+
+/// Copies each file to its name in the work directory, and gives it to the VM.
+pub(super) fn stage(
+    copies: &[(&Path, &Path)],
+    work_dir: &WorkDir,
+    disk: &DiskUse,
+) -> Result<(), SmartVmError> {
+    let unusable = |name: &Path, source| {
+        let path = work_dir.host_path(name);
+        SmartVmError::Adopt { path, source }
+    };
+    let place = |(source, name): &(&Path, &Path)| {
+        let target = work_dir.place(name).map_err(|source| unusable(name, source))?;
+        Ok(StageDrive { source: (*source).into(), target })
+    };
+    let drives: Vec<_> = copies.iter().map(place).collect::<Result<_, SmartVmError>>()?;
     copy_growing(&drives, None, disk)?;
-    copies.iter().try_for_each(|(_, name)| {
-        let path = || work_dir.host_path(name);
-        work_dir.adopt(name).map_err(|source| SmartVmError::Adopt { path: path(), source })
-    })
+    let mut names = copies.iter().map(|(_, name)| *name);
+    names.try_for_each(|name| work_dir.adopt(name).map_err(|source| unusable(name, source)))
 }
 
 /// Makes private copies that the guest will write to, once what they may come to take was promised; `place` is
 /// where they will be, if that is elsewhere. All, or none. Blocks.
-pub(super) fn copy_growing(
+fn copy_growing(
     drives: &[StageDrive],
     place: Option<PathBuf>,
     disk: &DiskUse,

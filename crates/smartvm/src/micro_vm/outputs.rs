@@ -116,7 +116,7 @@ fn metrics_request(setup: &VmSetup) -> Option<Metrics> {
 
 fn pipe(work_dir: &WorkDir, name: &str) -> std::io::Result<Fifo> {
     let name = Path::new(name);
-    let fifo = Fifo::create(&work_dir.host_path(name), name)?;
+    let fifo = Fifo::create(work_dir.place(name)?, name)?;
     work_dir.adopt(name)?;
     Ok(fifo)
 }

@@ -11,13 +11,12 @@ use smartvm_firecracker::api::{
 };
 use smartvm_firecracker::capability::{KnownDefect, Program, Use};
 use smartvm_firecracker::{ApiClient, FirecrackerProcess, FirecrackerVersion, SnapshotFormat};
-use smartvm_images::StageDrive;
 
 use super::attempt::{Attempt, Staging};
 use super::call::call;
 use super::clock::Clock;
 use super::configure::Configure;
-use super::files::copy_growing;
+use super::files::stage;
 use super::handle::VmSetup;
 use super::images;
 use super::outputs;
@@ -62,9 +61,8 @@ pub(super) async fn restore(
     let snapshot = &plan.snapshot;
     let lay_out = |work_dir: &WorkDir, staging: &mut Staging| {
         plan_drives(plan, &disk, work_dir, staging)?;
-        let expose = |file: &Path, name: &str| {
-            snapshot.keep_verified(|| work_dir.expose(file, Path::new(name), Access::ReadOnly))
-        };
+        let expose =
+            |file: &Path, name: &str| work_dir.expose(file, Path::new(name), Access::ReadOnly);
         expose(&snapshot.vmstate_path(), VMSTATE)?;
         match plan.request.backend {
             MemoryBackend::File => expose(&snapshot.memory_path(), MEMORY),
@@ -78,10 +76,10 @@ pub(super) async fn restore(
     let unusable_dir = |source| SmartVmError::RuntimeDir { id: setup.spec.id().clone(), source };
     let mut uffd = None;
     if plan.request.backend == MemoryBackend::Uffd {
-        let socket = work_dir.host_path(Path::new(UFFD));
+        let socket = work_dir.place(Path::new(UFFD)).map_err(unusable_dir)?;
         let (uid, _) = dir.user();
         let peer = UffdPeer { pid: process.identity().pid, uid };
-        let handler = UffdHandler::start(&socket, &snapshot.memory_path(), peer);
+        let handler = UffdHandler::start(socket, &snapshot.memory_path(), peer);
         uffd = Some(handler.map_err(unusable_dir)?);
         work_dir.adopt(Path::new(UFFD)).map_err(unusable_dir)?;
     }
@@ -172,17 +170,8 @@ fn plan_drives(
     if !copies.is_empty() {
         let (work_dir, disk) = (work_dir.clone(), disk.clone());
         *staging = Some(tokio::task::spawn_blocking(move || {
-            let drives: Vec<_> = copies
-                .iter()
-                .map(|(source, name)| StageDrive {
-                    source: source.clone(),
-                    target: work_dir.host_path(name),
-                })
-                .collect();
-            copy_growing(&drives, None, &disk)?;
-            copies.iter().zip(drives).try_for_each(|((_, name), StageDrive { target, .. })| {
-                work_dir.adopt(name).map_err(|source| SmartVmError::Adopt { path: target, source })
-            })
+            let copies = copies.iter().map(|(source, name)| (source.as_path(), name.as_path()));
+            stage(&copies.collect::<Vec<_>>(), &work_dir, &disk)
         }));
     }
     Ok(())

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use smartvm_dir::FileAt;
 use smartvm_firecracker::api::{SnapshotCreateParams, SnapshotType, VmRunState};
 use smartvm_firecracker::capability::{KnownDefect, Program, Use};
 use smartvm_firecracker::{ApiClient, ApiError, FirecrackerProcess, SnapshotFormat};
-use smartvm_images::{StageDriveError, stage_drive};
+use smartvm_images::{StageDrive, StageDriveError, stage_drives};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -193,12 +194,16 @@ impl Subject<'_> {
         )?;
 
         let captured = drives.iter().filter(|(it, _)| it.content == DriveContent::Captured);
-        let copies: Vec<(PathBuf, PathBuf)> =
-            captured.map(|(drive, file)| (file.clone(), draft.drive_path(drive))).collect();
+        let copies: Vec<_> = captured
+            .map(|(drive, file)| StageDrive {
+                source: file.clone(),
+                target: draft.drive_path(drive).into(),
+            })
+            .collect();
         if !copies.is_empty() {
-            let copying = progress.copying.insert(tokio::task::spawn_blocking(move || {
-                copies.iter().try_for_each(|(from, to)| stage_drive(from, to).map(drop))
-            }));
+            let copying = progress
+                .copying
+                .insert(tokio::task::spawn_blocking(move || stage_drives(&copies).map(drop)));
             let copied = copying.await;
             progress.copying = None;
             let copied = copied.map_err(|panic| SmartVmError::Bug { what: panic.to_string() })?;
@@ -209,7 +214,7 @@ impl Subject<'_> {
 
     /// What becomes of each drive at this moment, and the file that its content is in. By our own
     /// records: a Firecracker that a guest has taken over would name any file of the host.
-    async fn drives(&self) -> Result<Vec<(SavedDrive, PathBuf)>, SmartVmError> {
+    async fn drives(&self) -> Result<Vec<(SavedDrive, FileAt)>, SmartVmError> {
         let config = self.client.get_vm_config();
         self.files.save(&call(self.process, "ask for the drives", config).await?)
     }

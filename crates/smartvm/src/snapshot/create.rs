@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fs_err::File;
-use smartvm_dir::GiveUp;
+use rustix::fs::{Mode, OFlags};
+use smartvm_dir::{FileAt, GiveUp};
 use smartvm_images::StageDriveError;
 use smartvm_images::signature::{KeyError, SigningKey};
 use uuid::Uuid;
@@ -189,7 +190,7 @@ pub(crate) fn prepare(
     store: &Path,
     ledger: DiskLedger,
     vm: &Circumstances,
-    drives: &[PathBuf],
+    drives: &[FileAt],
 ) -> Result<Prepared, CreateSnapshotError> {
     let key = request.sign.as_deref().map(SigningKey::read).transpose()?;
     let store = SnapshotStore::open(store)?;
@@ -270,14 +271,15 @@ fn check_space(
     draft: &Draft,
     vm: &Circumstances,
     differential: bool,
-    drives: &[PathBuf],
+    drives: &[FileAt],
 ) -> Result<u64, CreateSnapshotError> {
     let failed = |source| CreateSnapshotError::Io { action: "look for free space", source };
     // How much of the memory has changed nobody tells; when it is too much, Firecracker will.
     let mut needed = SLACK + if differential { 0 } else { vm.memory_size };
     for drive in drives {
-        if !shares_blocks(draft, drive) {
-            needed += fs_err::metadata(drive).map_err(failed)?.blocks() * 512;
+        let drive = drive.open(OFlags::RDONLY, Mode::empty()).map_err(failed)?;
+        if !shares_blocks(draft, &drive) {
+            needed += drive.metadata().map_err(failed)?.blocks() * 512;
         }
     }
     let volume = rustix::fs::statvfs(draft.path()).map_err(|error| failed(error.into()))?;
@@ -290,12 +292,10 @@ fn check_space(
 }
 
 /// Whether a copy of the drive would take no space. Tried, since nothing else tells.
-fn shares_blocks(draft: &Draft, drive: &Path) -> bool {
+fn shares_blocks(draft: &Draft, drive: &File) -> bool {
     let trial = draft.path().join("trial");
-    let shared = File::open(drive).and_then(|source| {
-        let target = private_file(&trial)?;
-        rustix::fs::ioctl_ficlone(&target, &source).map_err(io::Error::from)
-    });
+    let shared = private_file(&trial)
+        .and_then(|target| rustix::fs::ioctl_ficlone(&target, drive).map_err(io::Error::from));
     let _ = fs_err::remove_file(&trial);
     shared.is_ok()
 }

@@ -7,13 +7,13 @@ use fs_err::File;
 use rustix::fs::{Mode, fchmod, fchown};
 use rustix::process::{getegid, geteuid};
 use smartvm_images::signature::{SignedKind, SigningKey};
+use smartvm_images::{FileStamp, VerifiedFiles};
 
-use super::digest::Sha256Digest;
+use super::digest::{digest_of_extents, digest_of_file};
 use super::files;
 use super::manifest::{DriveContent, SavedDrive, SnapshotKind, SnapshotManifest};
 use super::name::SnapshotName;
 use super::own_file::open_own;
-use super::stamp::{Stamp, Stamps};
 use super::store::{SnapshotStore, SnapshotStoreError};
 use super::stored::{Snapshot, stamp_name};
 use crate::disk::DiskUse;
@@ -102,7 +102,7 @@ impl Draft {
     }
 
     fn complete(&self, manifest: &mut SnapshotManifest) -> io::Result<()> {
-        let mut stamps = Stamps::default();
+        let mut stamps = VerifiedFiles::default();
         let sparse = manifest.kind == SnapshotKind::Diff;
         let own = [
             (files::VMSTATE, &mut manifest.vmstate, false),
@@ -112,14 +112,10 @@ impl Draft {
             let path = self.path.join(name);
             let file = File::open(&path)?;
             file.sync_all()?;
-            let stamp = Stamp::of(&path)?;
+            let stamp = FileStamp::of(&path)?;
             digest.size = file.metadata()?.len();
-            digest.sha256 = if sparse {
-                Sha256Digest::of_extents(&path)?
-            } else {
-                Sha256Digest::of_file(&path)?
-            };
-            stamps.note(name.to_owned(), stamp, digest.sha256.clone());
+            digest.sha256 = if sparse { digest_of_extents(&path)? } else { digest_of_file(&path)? };
+            stamps.note(name, stamp, digest.sha256);
         }
         for drive in &mut manifest.drives {
             let path = match &drive.content {
@@ -130,10 +126,10 @@ impl Draft {
             if drive.content == DriveContent::Captured {
                 file.sync_all()?;
             }
-            let stamp = Stamp::of(&path)?;
+            let stamp = FileStamp::of(&path)?;
             drive.digest.size = file.metadata()?.len();
-            drive.digest.sha256 = Sha256Digest::of_file(&path)?;
-            stamps.note(stamp_name(drive), stamp, drive.digest.sha256.clone());
+            drive.digest.sha256 = digest_of_file(&path)?;
+            stamps.note(stamp_name(drive), stamp, drive.digest.sha256);
         }
         let text = serde_json::to_vec_pretty(manifest).map_err(io::Error::other)?;
         // What could not be read back gets no name.
@@ -143,7 +139,7 @@ impl Draft {
             let signature = key.sign(SignedKind::Snapshot, &text);
             self.write(files::SIGNATURE, signature.as_bytes())?;
         }
-        stamps.write(&self.path)?;
+        stamps.write(&self.path.join(files::VERIFIED))?;
         let drives = self.path.join(files::DRIVES);
         if drives.is_dir() {
             // The names of its files are not in the directory above.

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use smartvm_firecracker::{FirecrackerVersion, SnapshotFormat};
+use smartvm_images::Sha256Digest;
 use uuid::Uuid;
 
 use super::cpu::CpuIdentity;
-use super::digest::Sha256Digest;
 use super::name::SnapshotName;
 use crate::config::VmConfig;
 use crate::vm_id::VmId;
@@ -97,7 +97,7 @@ pub struct FileDigest {
 impl FileDigest {
     /// Of a file that was not looked at yet.
     pub(crate) fn unknown() -> Self {
-        Self { size: 0, sha256: Sha256Digest::of_bytes(b"") }
+        Self { size: 0, sha256: Sha256Digest::of(b"") }
     }
 }
 

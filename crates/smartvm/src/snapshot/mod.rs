@@ -34,7 +34,6 @@ mod restored_config;
 #[cfg(test)]
 mod samples;
 mod snapshot_error;
-mod stamp;
 mod store;
 mod stored;
 mod uffd;
@@ -43,7 +42,6 @@ pub use compatible::{HostIdentity, IncompatibleSnapshot};
 pub use cpu::CpuIdentity;
 pub(crate) use create::{Circumstances, Prepared, now_ms, prepare};
 pub use create::{CreateSnapshot, CreateSnapshotError};
-pub use digest::Sha256Digest;
 pub(crate) use draft::Draft;
 pub use manifest::{
     DriveContent, DriveKind, FileDigest, SavedDrive, SnapshotKind, SnapshotManifest, SnapshotParent,
@@ -54,6 +52,7 @@ pub use read::ReadManifestError;
 pub(crate) use restore::RestorePlan;
 pub use restore::{MemoryBackend, RestoreRefused, RestoreVm, SharedDrive, TooOld};
 pub use smartvm_firecracker::api::NetworkOverride;
+pub use smartvm_images::Sha256Digest;
 pub use snapshot_error::SnapshotError;
 pub use store::{SnapshotStore, SnapshotStoreError};
 pub use stored::{Snapshot, Verify, VerifySnapshotError};

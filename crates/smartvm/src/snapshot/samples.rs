@@ -4,10 +4,10 @@ use std::os::fd::AsFd;
 
 use fs_err::File;
 use smartvm_firecracker::{FirecrackerVersion, SnapshotFormat};
+use smartvm_images::Sha256Digest;
 use uuid::Uuid;
 
 use super::compatible::HostIdentity;
-use super::digest::Sha256Digest;
 use super::extents::write_all_at;
 use super::files;
 use super::manifest::{
@@ -23,7 +23,7 @@ pub(super) const PAGES: u64 = 8;
 /// A manifest of a full snapshot that says what can be.
 pub(super) fn manifest(name: &str) -> SnapshotManifest {
     let host = HostIdentity::here().unwrap();
-    let nothing = FileDigest { size: PAGES * PAGE, sha256: Sha256Digest::of_bytes(b"") };
+    let nothing = FileDigest { size: PAGES * PAGE, sha256: Sha256Digest::of(b"") };
     let config = r#"{"bootSource":{"kernelImagePath":"/kernel"},
         "machineConfig":{"vcpuCount":1,"memSizeMib":1}}"#;
     SnapshotManifest {

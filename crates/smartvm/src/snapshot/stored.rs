@@ -3,14 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::digest::Sha256Digest;
+use smartvm_images::{FileStamp, VerifiedFiles};
+
+use super::digest::{digest_of_extents, digest_of_file};
 use super::files;
 use super::manifest::{DriveContent, SavedDrive, SnapshotKind, SnapshotManifest};
 use super::name::SnapshotName;
 use super::origin::OriginKey;
 use super::own_file::open_own;
 use super::read::ReadManifestError;
-use super::stamp::{Stamp, Stamps};
 
 /// A snapshot whose manifest was read. Its files are looked at by [`verify`](Self::verify).
 #[derive(Debug, Clone)]
@@ -176,8 +177,9 @@ impl Snapshot {
     /// # Errors
     /// `SNAPSHOT_TAMPERED` names the first file that is not what was saved.
     pub fn verify(&self, how: Verify) -> Result<(), VerifySnapshotError> {
-        let mut stamps = Stamps::read(&self.dir);
-        let before = stamps.clone();
+        let record = self.dir.join(files::VERIFIED);
+        let before = VerifiedFiles::read(&record);
+        let mut stamps = before.clone();
         let manifest = &self.manifest;
         self.check(&mut stamps, Verify::Always, files::VMSTATE.into(), &self.vmstate_path())?;
         self.check(&mut stamps, how, files::MEMORY.into(), &self.memory_path())?;
@@ -185,7 +187,7 @@ impl Snapshot {
             self.check(&mut stamps, how, stamp_name(drive), &self.drive_path(drive))?;
         }
         if stamps != before
-            && let Err(error) = stamps.write(&self.dir)
+            && let Err(error) = stamps.write(&record)
         {
             tracing::debug!(%error, "what was verified cannot be remembered");
         }
@@ -194,7 +196,7 @@ impl Snapshot {
 
     fn check(
         &self,
-        stamps: &mut Stamps,
+        stamps: &mut VerifiedFiles,
         how: Verify,
         file: String,
         path: &Path,
@@ -222,13 +224,12 @@ impl Snapshot {
         if !metadata.is_file() || metadata.len() != expected.size {
             return Err(tampered());
         }
-        let now = Stamp::of(path).map_err(unreadable)?;
+        let now = FileStamp::of(path).map_err(unreadable)?;
         if how == Verify::Changed && stamps.vouch_for(&file, &now, &expected.sha256) {
             return Ok(());
         }
         let sparse = file == files::MEMORY && manifest.kind == SnapshotKind::Diff;
-        let found =
-            if sparse { Sha256Digest::of_extents(path) } else { Sha256Digest::of_file(path) };
+        let found = if sparse { digest_of_extents(path) } else { digest_of_file(path) };
         let found = found.map_err(unreadable)?;
         if found != expected.sha256 {
             return Err(tampered());
@@ -236,26 +237,6 @@ impl Snapshot {
         // A change while it was hashed leaves the older stamp, which then vouches for nothing.
         stamps.note(file, now, found);
         Ok(())
-    }
-
-    /// Remembers the files as they are now as verified, when they were before `change` and it only
-    /// touched what the system says of them: a further link, another owner.
-    pub(crate) fn keep_verified<T>(&self, change: impl FnOnce() -> T) -> T {
-        let mut stamps = Stamps::read(&self.dir);
-        let memory = self.memory_path();
-        let vouched = Stamp::of(&memory)
-            .is_ok_and(|now| stamps.vouch_for(files::MEMORY, &now, &self.manifest.memory.sha256));
-        let result = change();
-        if vouched && let Ok(now) = Stamp::of(&memory) {
-            let before = stamps.clone();
-            stamps.note(files::MEMORY.into(), now, self.manifest.memory.sha256.clone());
-            if stamps != before
-                && let Err(error) = stamps.write(&self.dir)
-            {
-                tracing::debug!(%error, "what was verified cannot be remembered");
-            }
-        }
-        result
     }
 }
 

@@ -125,7 +125,7 @@ mod tests {
     async fn dialled(answer: &'static [u8]) -> io::Result<UnixStream> {
         let dir = tempfile::tempdir().unwrap();
         answering(dir.path(), answer);
-        dial(&WorkDir::plain(dir.path().to_owned()), std::process::id(), 1023).await
+        dial(&WorkDir::of_test(dir.path()), std::process::id(), 1023).await
     }
 
     #[tokio::test]
@@ -153,7 +153,7 @@ mod tests {
     #[tokio::test]
     async fn a_link_or_another_process_in_the_place_of_the_socket_is_not_used() {
         let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let work_dir = WorkDir::plain(dir.path().to_owned());
+        let work_dir = WorkDir::of_test(dir.path());
         let path = answering(elsewhere.path(), b"OK 1\n");
         std::os::unix::fs::symlink(path, dir.path().join(SOCKET)).unwrap();
         dial(&work_dir, std::process::id(), 1023).await.unwrap_err();
@@ -176,7 +176,7 @@ mod tests {
         rustix::net::bind(&socket, &rustix::net::SocketAddrUnix::new(&path).unwrap()).unwrap();
         rustix::net::listen(&socket, 0).unwrap();
         let listener = std::os::unix::net::UnixListener::from(socket);
-        let work_dir = WorkDir::plain(dir.path().to_owned());
+        let work_dir = WorkDir::of_test(dir.path());
         let mut dials: Vec<_> = (0..4)
             .map(|_| {
                 let work_dir = work_dir.clone();

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     fn work_dir(dir: &Path) -> WorkDir {
-        WorkDir::plain(dir.to_owned())
+        WorkDir::of_test(dir)
     }
 
     #[tokio::test]

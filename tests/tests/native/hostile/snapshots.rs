@@ -2,8 +2,10 @@
 
 use std::os::unix::fs::MetadataExt;
 
+use smartvm::snapshot::{MemoryBackend, RestoreVm};
+
 use super::{Lair, within};
-use crate::snapshots::full;
+use crate::snapshots::{full, name};
 
 /// Asks it for a snapshot, and returns the code of the refusal. Nothing of the snapshot is there then.
 async fn refused(lie: &str) -> String {
@@ -59,4 +61,18 @@ async fn names_that_it_planted_lead_a_save_nowhere() {
     // The names are taken away before they are used; what it makes after that only it has.
     let _ = within("a snapshot", vm.create_snapshot(full("one"))).await;
     lair.ends(vm).await;
+}
+
+#[tokio::test]
+async fn a_link_in_place_of_the_socket_of_its_memory_is_removed_and_nothing_behind_it() {
+    let lair = Lair::new();
+    let vm = lair.started("obeys").await;
+    within("a snapshot", vm.create_snapshot(full("one"))).await.unwrap();
+    within("cleanup", vm.cleanup()).await.unwrap();
+    let mut request = RestoreVm::new(name("one"));
+    request.id = Some("moves-uffd".parse().unwrap());
+    request.backend = MemoryBackend::Uffd;
+    let restored = lair.bench.smartvm.restore_vm(request).unwrap();
+    within("a restore", restored.start()).await.unwrap();
+    lair.ends(restored).await;
 }

@@ -31,7 +31,7 @@ async fn one_that_others_may_read_is_shared_and_cannot_be_written() {
         (with_drive(&bench, read_only.clone()).await, with_drive(&bench, read_only).await);
     let found = fs_err::metadata(&path).unwrap();
     for jailed in [&first, &second] {
-        let inside = fs_err::metadata(jailed.root.join("drives/base-base")).unwrap();
+        let inside = fs_err::metadata(jailed.proc("root/drives/base-base")).unwrap();
         assert_eq!(inside.ino(), found.ino());
     }
     assert_eq!((found.uid(), found.mode() & 0o7777), (0, 0o644));

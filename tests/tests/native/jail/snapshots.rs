@@ -2,6 +2,10 @@
 
 use std::os::unix::fs::MetadataExt;
 
+use smartvm::images::ReleaseVersion;
+use smartvm::images::base_image::{
+    Arch, Artifact, EnsureBaseImage, HostedManifest, ManifestLocation, RootfsType,
+};
 use smartvm::snapshot::{MemoryBackend, RestoreVm};
 use smartvm::{Confinement, DriveConfig};
 use smartvm_testkit::tiny_guest::TinyGuest;
@@ -27,8 +31,10 @@ async fn clones_of_one_snapshot(bench: &Bench, backend: MemoryBackend) {
             panic!("not jailed: {report:?}");
         };
         if backend == MemoryBackend::File {
-            let inside = fs_err::metadata(root.join("restore.memory")).unwrap();
-            assert_eq!(inside.ino(), memory.ino(), "shared, not copied");
+            // As the VM sees it: it is mounted there.
+            let seen = format!("/proc/{}/root/restore.memory", clone.process_id().unwrap());
+            assert_eq!(fs_err::metadata(seen).unwrap().ino(), memory.ino(), "shared, not copied");
+            assert_eq!(fs_err::metadata(root.join("restore.memory")).unwrap().len(), 0);
         }
         users.push(uid);
         clones.push(clone);
@@ -49,6 +55,90 @@ async fn a_guest_saved_in_one_jail_goes_on_in_two_others() {
 #[tokio::test]
 async fn memory_that_comes_page_by_page_reaches_a_jail() {
     clones_of_one_snapshot(&bench(), MemoryBackend::Uffd).await;
+}
+
+/// How many bytes this process has read, from files or whatever else.
+fn bytes_read() -> u64 {
+    let io = fs_err::read_to_string("/proc/self/io").unwrap();
+    io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_jailed_restore_hashes_no_memory_that_was_hashed_before() {
+    const MEMORY: u64 = 128 << 20;
+    let bench = bench();
+    let mut config = bench.config(&TinyGuest::echoes());
+    config.machine_config.mem_size_mib = MEMORY >> 20;
+    let vm = bench.smartvm.create_vm(&config).unwrap();
+    vm.start().await.unwrap();
+    vm.create_snapshot(full("base")).await.unwrap();
+    vm.cleanup().await.unwrap();
+    let restored = || async {
+        let clone = bench.smartvm.restore_vm(RestoreVm::new(name("base"))).unwrap();
+        let report = clone.start().await.unwrap();
+        assert!(matches!(report.confinement, Some(Confinement::Jailed { .. })));
+        clone
+    };
+    let before = bytes_read();
+    for _ in 0..3 {
+        restored().await.cleanup().await.unwrap();
+    }
+    let clones = [restored().await, restored().await, restored().await];
+    for clone in clones {
+        clone.cleanup().await.unwrap();
+    }
+    let read = bytes_read() - before;
+    assert!(read < MEMORY / 2, "{read} bytes were read by six restores");
+    // What the figure is about: one that trusts nothing.
+    let before = bytes_read();
+    let mut request = RestoreVm::new(name("base"));
+    request.verify = smartvm::snapshot::Verify::Always;
+    let clone = bench.smartvm.restore_vm(request).unwrap();
+    clone.start().await.unwrap();
+    assert!(bytes_read() - before >= MEMORY);
+    clone.cleanup().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_jailed_run_of_a_base_image_leaves_it_verified() {
+    const ROOT: usize = 64 << 20;
+    let bench = bench();
+    let dir = bench.file("image");
+    fs_err::create_dir(&dir).unwrap();
+    TinyGuest::halts().write_to(&dir.join("kernel")).unwrap();
+    fs_err::write(dir.join("root"), vec![7; ROOT]).unwrap();
+    let described = HostedManifest::new(
+        "web".parse().unwrap(),
+        Arch::HOST,
+        ReleaseVersion::new(1, 12, 1),
+        RootfsType::Squashfs,
+        Artifact::at_path(dir.join("kernel")),
+        Artifact::at_path(dir.join("root")),
+    )
+    .unwrap();
+    let manifest = dir.join("manifest.json");
+    fs_err::write(&manifest, serde_json::to_vec(&described).unwrap()).unwrap();
+    let request = EnsureBaseImage {
+        manifest: Some(ManifestLocation::Path(manifest)),
+        ..EnsureBaseImage::default()
+    };
+    let images = bench.smartvm.base_images().unwrap();
+    let first = images.ensure(&request, &()).await.unwrap();
+    assert!(!first.was_cached);
+    let before = bytes_read();
+    for _ in 0..3 {
+        let image = images.ensure(&request, &()).await.unwrap();
+        assert!(image.was_cached);
+        let mut config = bench.config(&TinyGuest::halts());
+        config.boot_source.kernel_image_path = image.bundle.kernel_image_path.clone();
+        let root = drive("root", &image.bundle.rootfs_path);
+        config.drives = vec![DriveConfig { is_read_only: Some(true), ..root }];
+        let vm = bench.smartvm.create_vm(&config).unwrap();
+        vm.start().await.unwrap();
+        vm.cleanup().await.unwrap();
+    }
+    let read = bytes_read() - before;
+    assert!(read < ROOT as u64 / 2, "{read} bytes were read by three runs");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ struct Bench {
 
 fn start_in(dir: &Path, file: Option<LogFile>) -> Bench {
     let path = dir.join("log.fifo");
-    let fifo = Fifo::create(&path, "log.fifo").unwrap();
+    let fifo = Fifo::create(path.as_path(), "log.fifo").unwrap();
     let (stderr, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
     let pipe = Some(LogPipe { fifo, show_origin: false, module: None, file });
     let (pump, log, text) =

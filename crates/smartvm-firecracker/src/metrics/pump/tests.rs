@@ -7,7 +7,7 @@ use crate::stream::{BoundedFile, Fifo};
 
 fn started(dir: &Path, file: Option<BoundedFile>) -> (MetricsPump, Metrics, fs_err::File) {
     let path = dir.join("metrics.fifo");
-    let fifo = Fifo::create(&path, "metrics.fifo").unwrap();
+    let fifo = Fifo::create(path.as_path(), "metrics.fifo").unwrap();
     let (pump, metrics) = start(MetricsPipe { fifo, file, at_launch: true }).unwrap();
     (pump, metrics, fs_err::OpenOptions::new().write(true).open(path).unwrap())
 }

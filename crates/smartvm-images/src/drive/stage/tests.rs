@@ -52,7 +52,7 @@ fn a_target_that_exists_or_is_a_link_is_left_as_it_is() {
 }
 
 fn drive(source: &Path, target: PathBuf) -> StageDrive {
-    StageDrive { source: source.to_owned(), target }
+    StageDrive { source: source.into(), target: target.into() }
 }
 
 #[test]
@@ -65,10 +65,10 @@ fn several_drives_are_all_staged_or_none_is() {
     let staged = stage_drives(&drives).unwrap();
     assert_eq!(staged.len(), 9);
     for drive in &drives {
-        assert!(fs_err::read(&drive.target).unwrap() == vec![5; 3 << 20]);
-        fs_err::remove_file(&drive.target).unwrap();
+        assert!(fs_err::read(drive.target.path()).unwrap() == vec![5; 3 << 20]);
+        drive.target.remove().unwrap();
     }
-    drives[8].source = dir.path().join("missing");
+    drives[8].source = dir.path().join("missing").into();
     let error = stage_drives(&drives).unwrap_err();
     assert_eq!(error.code(), "DRIVE_STAGING_FAILED");
     assert!(error.to_string().contains("missing"), "{error}");
@@ -106,7 +106,7 @@ fn a_copy_that_a_guest_could_not_fill_is_refused_whatever_is_in_it() {
     // More than is free, of which nothing is written.
     let size = volume.f_bavail.saturating_mul(volume.f_frsize).saturating_mul(2);
     fs_err::File::create(&source).unwrap().set_len(size).unwrap();
-    let to = |name: &str| StageDrive { source: source.clone(), target: dir.path().join(name) };
+    let to = |name: &str| drive(&source, dir.path().join(name));
     let plain = stage_drives(&[to("plain")]).unwrap();
     if plain[0].method == StagingMethod::Reflink {
         return;

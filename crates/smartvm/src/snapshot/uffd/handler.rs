@@ -2,17 +2,18 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::JoinHandle;
 
 use fs_err::File;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use smartvm_dir::FileAt;
 use tokio::sync::oneshot;
 
 use super::fill::Filler;
 use super::handshake::{Peer, take_over};
+use crate::home::listen_privately;
 
 /// While a removal is under way its message is not there yet: how long to wait for it.
 const SOON: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
@@ -28,7 +29,7 @@ pub struct UffdError(#[source] io::Error);
 /// ends the VM first.
 #[derive(Debug)]
 pub(crate) struct UffdHandler {
-    socket: PathBuf,
+    socket: FileAt,
     stop: OwnedFd,
     thread: Option<JoinHandle<()>>,
     outcome: Option<oneshot::Receiver<io::Result<()>>>,
@@ -36,12 +37,9 @@ pub(crate) struct UffdHandler {
 
 impl UffdHandler {
     /// Listens at `socket` for the process `peer`, and gives it the content of `memory`.
-    pub(crate) fn start(socket: &Path, memory: &Path, peer: Peer) -> io::Result<Self> {
+    pub(crate) fn start(socket: FileAt, memory: &Path, peer: Peer) -> io::Result<Self> {
         let memory = File::open(memory)?;
-        let listener = UnixListener::bind(socket)?;
-        fs_err::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
-        // An accept must not block when the peer has gone between poll and accept.
-        listener.set_nonblocking(true)?;
+        let listener = listen_privately(&socket)?;
         let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let stopped = stop.try_clone()?;
         let (report, outcome) = oneshot::channel();
@@ -49,7 +47,7 @@ impl UffdHandler {
             // Nobody is left to hear it when the VM has been dropped.
             let _ = report.send(serve(&listener, memory, peer, &stopped));
         })?;
-        Ok(Self { socket: socket.to_owned(), stop, thread: Some(thread), outcome: Some(outcome) })
+        Ok(Self { socket, stop, thread: Some(thread), outcome: Some(outcome) })
     }
 
     /// Waits until the handler fails; for ever when it does not. Cancel-safe.
@@ -78,7 +76,7 @@ impl Drop for UffdHandler {
             let _ = thread.join();
         }
         // The directory may have gone before.
-        let _ = fs_err::remove_file(&self.socket);
+        let _ = self.socket.remove();
     }
 }
 
