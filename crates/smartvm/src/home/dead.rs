@@ -9,12 +9,14 @@
 //! afterwards. Whoever removes it holds its own lock meanwhile. So nobody who starts a VM waits for the
 //! removal of others, and what is left of a removal that was killed goes with the next sweep.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use smartvm_dir::{HeldLock, LockState, PrivateDir};
+use smartvm_network::InterfaceName;
 
 use super::link::Link;
 use super::record::{Found, VmRecord};
@@ -52,9 +54,12 @@ pub(super) struct Remains {
     name: String,
     /// None where the owner itself removes it, who has the lock.
     _lock: Option<HeldLock>,
-    /// What belongs to it, where its own owner removes it: that needs no reading.
+    /// What belongs to it, where that was read already.
     record: Option<Box<VmRecord>>,
 }
+
+/// Interfaces that are no more, each by its network and its TAP.
+pub(crate) type Gone = HashSet<(InterfaceName, InterfaceName)>;
 
 /// What came of a look at a VM's directory.
 #[derive(Debug)]
@@ -95,17 +100,21 @@ pub(super) fn owner_lives(dir: &PrivateDir) -> io::Result<bool> {
 pub(super) fn set_aside(home: &RuntimeDir, id: &VmId) -> io::Result<Option<SetAside>> {
     let Some(dir) = home.dir().dir(id.as_str())? else { return Ok(Some(SetAside::Gone)) };
     let Owner::Dead(lock) = owner(&dir)? else { return Ok(None) };
-    if let Found::Damaged(error) = VmRecord::find(&dir)? {
-        let path = keep_damaged(home, home.dir(), id.as_str(), id, &error)?;
-        return Ok(Some(SetAside::Damaged(path)));
-    }
+    let record = match VmRecord::find(&dir)? {
+        Found::Damaged(error) => {
+            let path = keep_damaged(home, home.dir(), id.as_str(), id, &error)?;
+            return Ok(Some(SetAside::Damaged(path)));
+        }
+        Found::Nothing => None,
+        Found::Record(record) => Some(record),
+    };
     // By a lock others know that it is being removed.
     let lock = match lock {
         Some(lock) => lock,
         None => dir.create_lock(LOCK)?,
     };
     let name = move_to(home.dir(), id.as_str(), id, &home.dir().ensure_dir(DEAD)?)?;
-    Ok(Some(SetAside::Dead(Remains { id: id.clone(), name, _lock: Some(lock), record: None })))
+    Ok(Some(SetAside::Dead(Remains { id: id.clone(), name, _lock: Some(lock), record })))
 }
 
 /// Sets a directory aside whose owner we are. Nobody else touches it, so that no lock of others is
@@ -214,7 +223,7 @@ pub(super) fn remove_all_of(home: &RuntimeDir, id: &VmId) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        let remains =
+        let mut remains =
             Remains { id: id.clone(), name: name.to_owned(), _lock: Some(lock), record: None };
         remains.remove(home)?;
     }
@@ -224,12 +233,17 @@ pub(super) fn remove_all_of(home: &RuntimeDir, id: &VmId) -> io::Result<()> {
 impl Remains {
     /// Ends the VM's Firecracker and removes all that its record names, and the directory. What cannot
     /// be removed stays for the next sweep. Blocks.
-    pub(super) fn remove(&self, home: &RuntimeDir) -> io::Result<()> {
-        let Some(dead) = home.dead()? else { return Ok(()) };
-        let Some(dir) = dead.dir(&self.name)? else { return Ok(()) };
-        let found = match &self.record {
-            Some(_) => None,
-            None => match VmRecord::find(&dir)? {
+    pub(super) fn remove(&mut self, home: &RuntimeDir) -> io::Result<()> {
+        self.end(home)?;
+        self.forget(home, &Gone::default())
+    }
+
+    /// The first half: the VM's Firecracker, and its jail. Of its network nothing is touched, so that somebody
+    /// else may be at that meanwhile. Blocks.
+    pub(super) fn end(&mut self, home: &RuntimeDir) -> io::Result<()> {
+        let Some((dead, dir)) = self.open(home)? else { return Ok(()) };
+        if self.record.is_none() {
+            self.record = match VmRecord::find(&dir)? {
                 Found::Record(record) => Some(record),
                 // It was never finished and names nothing: Firecracker is ended with its owner by the
                 // kernel, and the record only covers what the kernel did not get to.
@@ -239,18 +253,30 @@ impl Remains {
                     let text = format!("its record cannot be read; see {}", path.display());
                     return Err(io::Error::new(io::ErrorKind::InvalidData, text));
                 }
-            },
-        };
-        if let Some(record) = self.record.as_ref().or(found.as_ref()) {
-            end_firecracker(record, &dir, home)?;
-            record.interfaces.iter().try_for_each(InterfaceRecord::remove)?;
-            if let Some(jail) = &record.jail {
-                jail.remove(&home.jails)?;
-            }
+            };
+        }
+        let Some(record) = &self.record else { return Ok(()) };
+        end_firecracker(record, &dir, home)?;
+        record.jail.as_ref().map_or(Ok(()), |jail| jail.remove(&home.jails))
+    }
+
+    /// The second half: what is left of its network, but for what has `gone` already, and the directory. Blocks.
+    pub(super) fn forget(&self, home: &RuntimeDir, gone: &Gone) -> io::Result<()> {
+        let Some((dead, _)) = self.open(home)? else { return Ok(()) };
+        if let Some(record) = &self.record {
+            let interfaces = record.interfaces.iter();
+            let mut left =
+                interfaces.filter(|it| !gone.contains(&(it.network.clone(), it.tap.clone())));
+            left.try_for_each(InterfaceRecord::remove)?;
             let links = record.links.iter();
             links.filter(|link| link.leads_into(record, home)).try_for_each(Link::remove)?;
         }
         dead.remove_dir_all(&self.name)
+    }
+
+    fn open(&self, home: &RuntimeDir) -> io::Result<Option<(PrivateDir, PrivateDir)>> {
+        let Some(dead) = home.dead()? else { return Ok(None) };
+        Ok(dead.dir(&self.name)?.map(|dir| (dead, dir)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use smartvm_dir::PrivateDir;
 
-use super::dead::DEAD;
+use super::dead::{DEAD, Gone};
 use super::runtime_dir::{RuntimeDir, WHOLE};
 
 /// Removes what dead VMs left in a former runtime directory, and the directory itself when nothing is in it
@@ -31,7 +31,7 @@ pub(crate) fn sweep_former(path: &Path, now: &RuntimeDir) {
 }
 
 fn sweep(former: &RuntimeDir) -> io::Result<()> {
-    let report = former.claim_dead()?.remove(former);
+    let report = former.claim_dead()?.remove(former, Gone::default);
     for (vm, error) in &report.failed {
         tracing::warn!(%vm, %error, "cannot remove what an older version left");
     }

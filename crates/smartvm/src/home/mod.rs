@@ -30,6 +30,7 @@ mod sweep;
 mod vm_dir;
 mod work_dir;
 
+pub(crate) use dead::Gone;
 pub use find::{FindVmError, FoundVm};
 pub(crate) use former::sweep_former;
 pub(crate) use private_socket::listen_privately;

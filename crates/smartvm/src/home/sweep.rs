@@ -1,12 +1,11 @@
 //! Removing what dead processes left.
 
 use std::io;
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::dead::{self, Remains, SetAside};
+use super::dead::{self, Gone, Remains, SetAside};
 use super::runtime_dir::RuntimeDir;
 use crate::vm_id::VmId;
 
@@ -37,7 +36,7 @@ impl RuntimeDir {
     /// Removes every VM whose owner died. VMs of living owners are not touched.
     #[cfg(test)]
     pub(crate) fn sweep(&self) -> io::Result<SweepReport> {
-        Ok(self.claim_dead()?.remove(self))
+        Ok(self.claim_dead()?.remove(self, Gone::default))
     }
 
     /// Sets every VM aside whose owner died. The lock of the whole is held for each by itself, so that
@@ -80,33 +79,55 @@ impl Claimed {
         self.remains.len()
     }
 
-    /// Removes them, several at once. Blocks.
-    pub(crate) fn remove(self, home: &RuntimeDir) -> SweepReport {
+    /// Removes them, several at once. Their interfaces are removed meanwhile by `networks`, together, as the kernel
+    /// takes as long for many as for one. Blocks.
+    pub(crate) fn remove(self, home: &RuntimeDir, networks: impl FnOnce() -> Gone) -> SweepReport {
         let Self { remains, mut report } = self;
-        let workers = remains.len().min(WORKERS);
-        let remains = Mutex::new(remains.into_iter());
-        let done = Mutex::new(&mut report);
-        let work = || loop {
-            let next = remains.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some(next) = next else { break };
-            let id = next.id.clone();
-            let removed = next.remove(home);
-            let mut report = done.lock().unwrap_or_else(PoisonError::into_inner);
-            match removed {
-                Ok(()) => report.removed.push(id),
-                Err(error) => report.failed.push((id, error)),
-            }
-        };
-        match NonZero::new(workers) {
-            None => {}
-            Some(NonZero::<usize>::MIN) => work(),
-            Some(workers) => thread::scope(|scope| {
-                for _ in 0..workers.get() {
-                    scope.spawn(work);
-                }
-            }),
-        }
+        let mut gone = Gone::default();
+        let ended = each(remains, |remains| remains.end(home), || gone = networks());
+        let (remains, failed) = parted(ended);
+        report.failed.extend(failed);
+        let forgotten = each(remains, |remains| remains.forget(home, &gone), || ());
+        let (removed, failed) = parted(forgotten);
+        report.failed.extend(failed);
+        report.removed.extend(removed.into_iter().map(|remains| remains.id));
         report.removed.sort();
         report
     }
+}
+
+/// Those with which it went well, and of the others what went wrong.
+fn parted(
+    done: Vec<(Remains, io::Result<()>)>,
+) -> (Vec<Remains>, impl Iterator<Item = (VmId, io::Error)>) {
+    let (well, failed): (Vec<_>, Vec<_>) = done.into_iter().partition(|(_, done)| done.is_ok());
+    let failed = failed.into_iter().filter_map(|(remains, done)| Some((remains.id, done.err()?)));
+    (well.into_iter().map(|(remains, _)| remains).collect(), failed)
+}
+
+/// Does the same with each, several at once, and `beside` on this thread meanwhile.
+fn each(
+    remains: Vec<Remains>,
+    work: impl Fn(&mut Remains) -> io::Result<()> + Sync,
+    beside: impl FnOnce(),
+) -> Vec<(Remains, io::Result<()>)> {
+    let workers = remains.len().min(WORKERS);
+    let remains = Mutex::new(remains.into_iter());
+    let next = || remains.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let all = || -> Vec<_> {
+        let done = std::iter::from_fn(next).map(|mut remains| {
+            let done = work(&mut remains);
+            (remains, done)
+        });
+        done.collect()
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(all)).collect();
+        beside();
+        let done = workers.into_iter().map(|worker| match worker.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        done.flatten().collect()
+    })
 }

@@ -152,7 +152,7 @@ impl VmDir {
         if self.removed {
             return Ok(());
         }
-        if let Some(remains) = &self.remains {
+        if let Some(remains) = &mut self.remains {
             remains.remove(&self.home)?;
         } else if self.dir.is_in_place()? {
             let remains = dead::retire(&self.home, self.record.clone())?;

@@ -11,7 +11,7 @@ use smartvm_network::Network;
 use super::registry::Registry;
 use crate::audit::AuditLog;
 use crate::config::VmConfig;
-use crate::home::{RuntimeDir, RuntimeDirError, SweepReport, sweep_former};
+use crate::home::{Gone, RuntimeDir, RuntimeDirError, SweepReport, sweep_former};
 use crate::jail::{ChrootBase, JailBounds, JailPlan};
 use crate::micro_vm::{MicroVm, VmSetup};
 use crate::network::ManagerNetwork;
@@ -231,11 +231,7 @@ impl SmartVm {
         if claimed.len() > MANY {
             tracing::info!("removing what {} dead VMs left", claimed.len());
         }
-        // Before they are removed one by one: the kernel takes as long for many links as for one.
-        if let Err(error) = self.sweep_networks() {
-            tracing::warn!(%error, "cannot remove what dead managers left of networks");
-        }
-        let report = claimed.remove(&self.home);
+        let report = claimed.remove(&self.home, || self.sweep_networks());
         // What is left now has lost its record, as by a restart of the host.
         if self.options.chroot_base().is_dir()
             && let Err(error) = self.sweep_jails()
@@ -245,15 +241,22 @@ impl SmartVm {
         Ok(report)
     }
 
-    fn sweep_networks(&self) -> Result<(), smartvm_network::DetachError> {
-        let swept = Network::sweep(&self.options.network_state_dir)?;
+    /// Returns the interfaces that are gone.
+    fn sweep_networks(&self) -> Gone {
+        let swept = match Network::sweep(&self.options.network_state_dir) {
+            Ok(swept) => swept,
+            Err(error) => {
+                tracing::warn!(%error, "cannot remove what dead managers left of networks");
+                return Gone::default();
+            }
+        };
         for (network, tap, vm) in &swept.interfaces {
             tracing::info!(%network, %tap, vm, "removed the interface of a dead owner");
         }
         for (network, error) in &swept.failed {
             tracing::warn!(%network, %error, "cannot remove what dead managers left of a network");
         }
-        Ok(())
+        swept.interfaces.into_iter().map(|(network, tap, _)| (network, tap)).collect()
     }
 
     fn sweep_jails(&self) -> std::io::Result<()> {

@@ -167,7 +167,7 @@ fn others_start_while_the_dead_are_removed() {
     claim(&home, "other").unwrap().remove().unwrap();
     // And nobody takes it for theirs to remove.
     assert!(home.sweep().unwrap().removed.is_empty());
-    assert_eq!(claimed.remove(&home).removed, [id("dead")]);
+    assert_eq!(claimed.remove(&home, Default::default).removed, [id("dead")]);
 }
 
 #[test]
