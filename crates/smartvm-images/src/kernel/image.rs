@@ -153,7 +153,9 @@ fn describe(bytes: &[u8]) -> &'static str {
     } else if start.starts_with(b"\xed\xab\xee\xdb") {
         "an RPM package"
     } else if super::compression::Compression::detect(start).is_some() {
-        "a compressed file (an initramfs perhaps)"
+        "a compressed file in compressed files"
+    } else if start.starts_with(b"MZ") {
+        "a program for EFI or Windows without a Linux kernel in it"
     } else if start.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~')) {
         "text"
     } else {

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
+use super::container::{OpenContainerError, open_containers};
 use super::digest::sha256;
 use super::draft::Draft;
 use super::elf::{self, ElfError};
@@ -24,7 +25,8 @@ const MAX_INIT: u64 = 64 << 20;
 /// What to import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportKernel {
-    /// A bzImage such as `/boot/vmlinuz-VERSION`, or an ELF `vmlinux`; at most 512 MiB.
+    /// A bzImage such as `/boot/vmlinuz-VERSION`, or an ELF `vmlinux`; either may be compressed, or in an EFI zboot image
+    /// or a unified kernel image. At most 512 MiB.
     pub image: PathBuf,
     /// The kernel's `/lib/modules/VERSION`. With it, the drivers and file systems that a guest
     /// needs and the kernel has not built in are packed into an initramfs.
@@ -45,6 +47,12 @@ pub struct ImportKernelError(#[from] Problem);
 enum Problem {
     #[error("failed to read the kernel image")]
     ReadImage(#[source] ReadFileError),
+    #[error("failed to take the kernel out of `{}`", path.display())]
+    OpenContainer {
+        path: PathBuf,
+        #[source]
+        source: OpenContainerError,
+    },
     #[error("failed to understand kernel image `{}`", path.display())]
     ParseImage {
         path: PathBuf,
@@ -86,6 +94,7 @@ impl ImportKernelError {
     pub fn code(&self) -> &'static str {
         match &self.0 {
             Problem::ReadImage(_) => "KERNEL_UNREADABLE",
+            Problem::OpenContainer { source, .. } => source.code(),
             Problem::ParseImage { source, .. } => source.code(),
             Problem::Unpack { source, .. } => source.code(),
             Problem::NoVersion { .. } => "INVALID_KERNEL_IMAGE",
@@ -103,6 +112,7 @@ impl ImportKernelError {
             Problem::ReadImage(ReadFileError::NotRegular { .. }) => {
                 Some("name a kernel image, such as /boot/vmlinuz-VERSION".to_owned())
             }
+            Problem::OpenContainer { source, .. } => source.hint(),
             Problem::ParseImage { source, .. } => source.hint(),
             Problem::Unpack { source, .. } => source.hint(),
             Problem::NoVersion { .. } => Some(
@@ -143,6 +153,9 @@ pub(super) fn import_kernel(
     // 2. All that is read, before the store is touched.
     let path = &request.image;
     let source = read_regular(path, MAX_IMAGE).map_err(Problem::ReadImage)?;
+    let source_sha256 = sha256(&source);
+    let source = open_containers(source)
+        .map_err(|source| Problem::OpenContainer { path: path.clone(), source })?;
     let image = KernelImage::parse(&source)
         .map_err(|source| Problem::ParseImage { path: path.clone(), source })?;
     let vmlinux =
@@ -166,7 +179,7 @@ pub(super) fn import_kernel(
         schema_version: KernelRecord::SCHEMA_VERSION,
         name: name.clone(),
         version: version.to_string(),
-        source_sha256: sha256(&source),
+        source_sha256,
         vmlinux_sha256: sha256(&vmlinux),
         initramfs_sha256: initramfs.as_deref().map(sha256),
         modules: modules.names,

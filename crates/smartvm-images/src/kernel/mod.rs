@@ -1,10 +1,11 @@
 //! Kernels: taking them out of a distribution's image, packing their modules, keeping them.
 //!
-//! An import goes `image` → `payload` (→ `compression`) → `elf` → `version` for the kernel and
+//! An import goes `container` → `image` → `payload` (→ `compression`) → `elf` → `version` for the kernel and
 //! `modules` → `initramfs` (→ `cpio`) for its modules; `import` runs both and hands the results to
 //! `store`, whose entries are described by `record`.
 
 mod compression;
+mod container;
 mod cpio;
 mod digest;
 mod draft;

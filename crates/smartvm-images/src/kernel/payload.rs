@@ -40,7 +40,9 @@ impl UnpackKernelError {
             | Reason::Decompress(DecompressError::Unsupported { .. }) => {
                 "KERNEL_COMPRESSION_UNSUPPORTED"
             }
-            Reason::Elf(ElfError::WrongMachine { .. }) => "KERNEL_WRONG_ARCH",
+            Reason::Elf(ElfError::WrongMachine { .. } | ElfError::WrongClass) => {
+                "KERNEL_WRONG_ARCH"
+            }
             _ => "INVALID_KERNEL_IMAGE",
         }
     }

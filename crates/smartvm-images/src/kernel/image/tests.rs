@@ -34,8 +34,9 @@ fn what_people_pass_by_mistake_is_named() {
         (&b""[..], "an empty file"),
         (b"#!/bin/sh\necho hello\n", "text"),
         (b"070701000000", "an initramfs"),
-        (b"\x1f\x8b\x08\x00", "a compressed file (an initramfs perhaps)"),
+        (b"\x1f\x8b\x08\x00", "a compressed file in compressed files"),
         (b"!<arch>\ndebian-binary", "a Debian package"),
+        (b"MZ\0\0", "a program for EFI or Windows without a Linux kernel in it"),
         (&arm, "an arm64 kernel image"),
         (&[0xff; 600], "data without a boot header"),
     ] {

@@ -96,6 +96,23 @@ impl ModuleIndex {
         Ok(index)
     }
 
+    /// The index of modules, each with its path and the names of what it needs; a name without a module is taken for one
+    /// that is built in.
+    pub(super) fn of_modules(
+        modules: &[(String, Vec<String>)],
+        builtin: &[u8],
+    ) -> Result<Self, ParseModulesError> {
+        let mut index = Self::parse(b"", builtin)?;
+        for (line, (path, dependencies)) in modules.iter().enumerate() {
+            let name = module_name(path).map_err(bad_line("a module", line + 1))?;
+            let dependencies = dependencies.iter().map(|name| normal(name)).collect();
+            let module =
+                IndexedModule { path: path.clone(), dependencies, soft_dependencies: Vec::new() };
+            index.modules.insert(name, module);
+        }
+        Ok(index)
+    }
+
     /// Adds what `modules.softdep` and `modules.alias` say; lines for other purposes, and aliases
     /// with wildcards, are passed over.
     ///

@@ -4,6 +4,7 @@ mod index;
 mod object;
 mod pack;
 mod plan;
+mod scan;
 
 pub use index::{ModuleIndex, ParseModulesError};
 pub(super) use pack::{PackModulesError, PackedModules, pack_modules};

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::index::{ModuleIndex, ParseModulesError, file_stem};
 use super::object::{ReadModuleError, built_for, read_module};
+use super::scan::scan_modules;
 use crate::kernel::version::KernelVersion;
 use crate::regular_file::{ReadFileError, read_regular};
 
@@ -48,6 +49,10 @@ pub(in crate::kernel) enum PackModulesError {
         #[source]
         source: ReadModuleError,
     },
+    #[error("there are no modules in `{}`", dir.display())]
+    NoModules { dir: PathBuf },
+    #[error("there are more than {limit} modules")]
+    TooMany { limit: usize },
     #[error("the needed modules exceed {limit} bytes")]
     TooLarge { limit: usize },
 }
@@ -64,9 +69,8 @@ impl PackModulesError {
 
     pub(in crate::kernel) fn hint(&self) -> Option<String> {
         match self {
-            Self::Open { .. } | Self::ReadIndex(_) => Some(
-                "name the directory that has the kernel's modules.dep, such as \
-                 /lib/modules/VERSION"
+            Self::Open { .. } | Self::ReadIndex(_) | Self::NoModules { .. } => Some(
+                "name the directory that has the kernel's modules, such as /lib/modules/VERSION"
                     .to_owned(),
             ),
             Self::WrongVersion { expected, .. } => {
@@ -131,12 +135,16 @@ fn check_directory_name(root: &Path, version: &KernelVersion) -> Result<(), Pack
 fn read_index(root: &Path) -> Result<ModuleIndex, PackModulesError> {
     let required =
         |file| read_regular(&root.join(file), MAX_INDEX).map_err(PackModulesError::ReadIndex);
-    // A kernel without soft dependencies may come without these.
+    // A kernel without soft dependencies, or with nothing built in, may come without these.
     let optional = |file| match root.join(file).try_exists() {
         Ok(false) => Ok(Vec::new()),
         _ => required(file),
     };
-    let mut index = ModuleIndex::parse(&required("modules.dep")?, &required("modules.builtin")?)
+    let builtin = optional("modules.builtin")?;
+    if let Ok(false) = root.join("modules.dep").try_exists() {
+        return scan_modules(root, &builtin);
+    }
+    let mut index = ModuleIndex::parse(&required("modules.dep")?, &builtin)
         .map_err(PackModulesError::ParseIndex)?;
     index
         .add_soft_dependencies(&optional("modules.softdep")?, &optional("modules.alias")?)
