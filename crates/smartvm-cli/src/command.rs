@@ -44,8 +44,10 @@ fn parse_and_perform() -> Exit {
     };
     let printer = Printer::new(args.global.json, args.global.quiet);
     logging::start(args.global.verbose);
-    let outcome =
-        Settings::resolve(&args.global).and_then(|settings| perform(args.verb, &settings, printer));
+    let outcome = Settings::resolve(&args.global).and_then(|settings| {
+        settings.sweep_drafts();
+        perform(args.verb, &settings, printer)
+    });
     outcome.unwrap_or_else(|failure| {
         printer.failure(&failure);
         failure.exit()

@@ -23,6 +23,7 @@ pub(crate) use self::name::ImageName;
 pub(crate) use self::source::ImageSourceArgs;
 use crate::exit_code::Exit;
 use crate::failure::Failure;
+use crate::leaving;
 use crate::printer::Printer;
 use crate::settings::Settings;
 
@@ -82,6 +83,9 @@ pub(crate) fn perform(
 ) -> Result<Exit, Failure> {
     if matches!(verb, ImageVerb::Pull(_) | ImageVerb::Build(_)) {
         settings.admit_image()?;
+    }
+    if matches!(verb, ImageVerb::Build(_)) {
+        leaving::remove_drafts_on_signals()?;
     }
     match verb {
         ImageVerb::Pull(args) => pull::perform(args, settings, printer)?,

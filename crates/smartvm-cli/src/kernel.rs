@@ -16,6 +16,7 @@ use smartvm_images::StoredKernel;
 
 use crate::exit_code::Exit;
 use crate::failure::Failure;
+use crate::leaving;
 use crate::printer::Printer;
 use crate::settings::Settings;
 
@@ -67,6 +68,7 @@ pub(crate) fn perform(
     let store = settings.kernels()?;
     if matches!(verb, KernelVerb::Import(_)) {
         settings.admit_image()?;
+        leaving::remove_drafts_on_signals()?;
     }
     match verb {
         KernelVerb::Import(args) => import::perform(args, &store, settings, printer)?,

@@ -19,6 +19,7 @@ mod image;
 mod image_size;
 mod input;
 mod kernel;
+mod leaving;
 mod logging;
 mod metrics;
 mod net;

@@ -13,6 +13,7 @@ use clap::Subcommand;
 
 use crate::exit_code::Exit;
 use crate::failure::Failure;
+use crate::leaving;
 use crate::printer::Printer;
 use crate::settings::Settings;
 
@@ -47,6 +48,7 @@ pub(crate) fn perform(
     printer: Printer,
 ) -> Result<Exit, Failure> {
     settings.admit_image()?;
+    leaving::remove_drafts_on_signals()?;
     match verb {
         RootfsVerb::Create(args) => create::perform(args, settings, printer)?,
         RootfsVerb::Clone(args) => clone::perform(args, settings, printer)?,

@@ -10,7 +10,7 @@ mod devices;
 mod drive;
 pub(crate) mod escape;
 mod image;
-mod interrupts;
+pub(crate) mod interrupts;
 pub(crate) mod jail;
 mod job;
 mod memory;

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use smartvm::audit::AuditLog;
 use smartvm::{DiskLedger, SmartVmOptions};
 use smartvm_firecracker::FirecrackerBinary;
-use smartvm_images::{HostTools, KernelStore};
+use smartvm_images::{HostTools, KernelStore, sweep_drafts};
 use smartvm_network::WireGuardOptions;
 
 use crate::args::{Global, Switch};
@@ -147,6 +147,13 @@ impl Settings {
     /// Where images of root file systems are that have a name and no path.
     pub(crate) fn rootfs_dir(&self) -> PathBuf {
         self.data_dir.join("rootfs")
+    }
+
+    /// Removes what was left of images of root file systems by commands that were killed.
+    pub(crate) fn sweep_drafts(&self) {
+        if let Err(error) = sweep_drafts(&self.rootfs_dir()) {
+            tracing::warn!(%error, "cannot look for what killed commands left");
+        }
     }
 
     /// Where the programs that make file systems are.

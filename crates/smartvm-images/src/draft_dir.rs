@@ -5,12 +5,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock};
+use smartvm_dir::PrivateDir;
+
+use crate::live_drafts::{LiveDraft, publishing};
+
+/// Between the name of what is made and what makes the draft's own unique.
+const INFIX: &str = ".draft-";
 
 /// A private directory beside `target`. It is locked while it is in use and removed when it is
 /// dropped; what a killed process left is removed by whoever next makes one for the same target.
 #[derive(Debug)]
 pub(crate) struct DraftDir {
     dir: tempfile::TempDir,
+    /// Known for as long as the directory is there.
+    _live: LiveDraft,
     target: PathBuf,
     /// Holds the lock.
     _lock: fs_err::File,
@@ -24,8 +32,8 @@ impl DraftDir {
         };
         let mut prefix = OsString::from(".");
         prefix.push(name);
-        prefix.push(".draft-");
-        sweep(parent, &prefix)?;
+        prefix.push(INFIX);
+        sweep(parent, |name| name.starts_with(prefix.as_encoded_bytes()))?;
         loop {
             let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
             let mut builder = tempfile::Builder::new();
@@ -34,7 +42,8 @@ impl DraftDir {
             let Ok(lock) = fs_err::File::open(dir.path()) else { continue };
             flock(&lock, FlockOperation::LockExclusive)?;
             if dir.path().exists() {
-                return Ok(Self { dir, target, _lock: lock });
+                let live = LiveDraft::of(dir.path());
+                return Ok(Self { dir, _live: live, target, _lock: lock });
             }
         }
     }
@@ -70,7 +79,11 @@ impl DraftDir {
     fn move_file(self, name: &str, flags: RenameFlags) -> io::Result<()> {
         let made = self.dir.path().join(name);
         fs_err::File::open(&made)?.sync_all()?;
-        rustix::fs::renameat_with(CWD, &made, CWD, &self.target, flags)?;
+        {
+            // Dropping the draft needs what this holds.
+            let _publishing = publishing();
+            rustix::fs::renameat_with(CWD, &made, CWD, &self.target, flags)?;
+        }
         match self.target.parent() {
             Some(parent) => fs_err::File::open(parent)?.sync_all(),
             None => Ok(()),
@@ -78,13 +91,27 @@ impl DraftDir {
     }
 }
 
+/// Removes the drafts that dead processes left in a directory of ours, whatever they were to become. One that is not
+/// there, or not ours alone, is left as it is.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn sweep_drafts(dir: &Path) -> io::Result<()> {
+    let infix = INFIX.as_bytes();
+    let is_draft = |name: &[u8]| {
+        name.starts_with(b".") && name.windows(infix.len()).any(|window| window == infix)
+    };
+    match PrivateDir::existing(dir) {
+        Ok(Some(dir)) => sweep(dir.path(), is_draft),
+        Ok(None) | Err(_) => Ok(()),
+    }
+}
+
 /// Removes the drafts of dead processes.
-fn sweep(parent: &Path, prefix: &OsString) -> io::Result<()> {
-    let prefix = prefix.as_encoded_bytes();
+fn sweep(parent: &Path, is_draft: impl Fn(&[u8]) -> bool) -> io::Result<()> {
     for entry in fs_err::read_dir(parent)? {
         let entry = entry?;
-        if !entry.file_name().as_encoded_bytes().starts_with(prefix) || !entry.file_type()?.is_dir()
-        {
+        if !is_draft(entry.file_name().as_encoded_bytes()) || !entry.file_type()?.is_dir() {
             continue;
         }
         // Removed meanwhile, or another user's: not ours to remove.
@@ -135,6 +162,11 @@ mod tests {
         fs_err::create_dir(&other).unwrap();
         let living = DraftDir::beside(&target).unwrap();
         assert!(!dead.exists());
+        fs_err::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .unwrap();
+        sweep_drafts(dir.path()).unwrap();
+        assert!(!other.exists(), "the next command of any kind removes it");
+        fs_err::create_dir(&other).unwrap();
         let second = DraftDir::beside(&target).unwrap();
         assert!(living.path().exists() && second.path().exists() && other.exists());
     }

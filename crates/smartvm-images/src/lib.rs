@@ -33,6 +33,7 @@ mod free_space;
 mod host_tool;
 mod image_lock;
 mod kernel;
+mod live_drafts;
 mod quoted;
 mod regular_file;
 mod release;
@@ -47,6 +48,7 @@ pub use download::{
     Download, DownloadError, Downloaded, Downloader, DownloaderOptions, Progress, ProgressEvent,
     download_into,
 };
+pub use draft_dir::sweep_drafts;
 pub use drive::{
     GrowingDrives, Growth, StageDrive, StageDriveError, StagedDrive, StagingMethod,
     begin_growing_drives, stage_drive, stage_drives,
@@ -59,6 +61,7 @@ pub use kernel::{
     ModuleIndex, ParseImageError, ParseModulesError, StoredKernel, UnpackKernelError,
     VerifyKernelError,
 };
+pub use live_drafts::abandon_drafts;
 pub use regular_file::ReadFileError;
 pub use release::{
     ArchiveError, InstalledRelease, InvalidBaseUrl, ParseChecksumError, ParseReleaseVersionError,

@@ -7,11 +7,14 @@ use fs_err::os::unix::fs::OpenOptionsExt;
 use rustix::fs::{CWD, RenameFlags};
 
 use super::store::DRAFT_PREFIX;
+use crate::live_drafts::{LiveDraft, publishing};
 
 /// A private directory inside the store. Dropped without [`Draft::publish`], it is removed.
 #[derive(Debug)]
 pub(super) struct Draft {
     dir: tempfile::TempDir,
+    /// Known for as long as the directory is there.
+    _live: LiveDraft,
 }
 
 impl Draft {
@@ -19,7 +22,8 @@ impl Draft {
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let dir =
             tempfile::Builder::new().prefix(DRAFT_PREFIX).permissions(private).tempdir_in(store)?;
-        Ok(Self { dir })
+        let live = LiveDraft::of(dir.path());
+        Ok(Self { dir, _live: live })
     }
 
     /// Writes a file that only the owner can change, down to the disk. Others could read it, if the
@@ -36,6 +40,11 @@ impl Draft {
     pub(super) fn publish(self, target: &Path) -> io::Result<()> {
         sync_directory(self.dir.path())?;
         let rename = |flags| rustix::fs::renameat_with(CWD, self.dir.path(), CWD, target, flags);
+        // Let go each time: dropping the draft needs what it holds.
+        let rename = |flags| {
+            let _publishing = publishing();
+            rename(flags)
+        };
         match rename(RenameFlags::NOREPLACE) {
             Ok(()) => {
                 // Moved away: there is nothing left to remove under the old name.
