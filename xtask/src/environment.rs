@@ -6,6 +6,7 @@
 //! | `CARGO` | the cargo that runs us |
 //! | `CARGO_TARGET_DIR` | where cargo builds, when not `target` |
 //! | `SMARTVM_RELEASES_URL` | where Firecracker's releases are, when not on its release page |
+//! | `SMARTVM_NEWER_FIRECRACKER` | whether the tests that need a newer Firecracker run |
 //! | `SMARTVM_*`, `RUST_*`, `NEXTEST_*` | handed to what runs in the lab |
 
 use std::ffi::OsString;

@@ -32,12 +32,16 @@ pub fn firecracker() -> PathBuf {
     fixture("SMARTVM_FIRECRACKER", "fixtures/firecracker")
 }
 
-/// Another Firecracker to try what the real one is too old for, if there is one. Nothing needs it,
-/// and none is fetched.
+/// Another Firecracker to try what the real one is too old for. None is fetched: what needs it is run where
+/// somebody names one.
+///
+/// # Panics
+/// When nobody does.
 #[must_use]
 #[track_caller]
-pub fn newer_firecracker() -> Option<PathBuf> {
-    given("SMARTVM_NEWER_FIRECRACKER").map(PathBuf::from)
+pub fn newer_firecracker() -> PathBuf {
+    let named = given("SMARTVM_NEWER_FIRECRACKER").map(PathBuf::from);
+    named.expect("SMARTVM_NEWER_FIRECRACKER names a newer Firecracker")
 }
 
 /// The jailer of the same release.

@@ -109,11 +109,15 @@ mod tests {
     fn a_namespace_is_looked_into_by_the_names_in_it() {
         let missing = check_in(Path::new("/no/such/namespace"), "tap0").unwrap_err();
         assert!(matches!(missing, TapUnusable::Namespace { .. }), "{missing}");
+        let own = Path::new("/proc/self/ns/net");
+        let (there, missing) = (check_in(own, "lo"), check_in(own, "no-such-tap").unwrap_err());
         if rustix::process::geteuid().is_root() {
-            let own = Path::new("/proc/self/ns/net");
-            check_in(own, "lo").unwrap();
-            let missing = check_in(own, "no-such-tap").unwrap_err();
+            there.unwrap();
             assert!(matches!(missing, TapUnusable::MissingIn { .. }), "{missing}");
+        } else {
+            // Only root may enter one, and others are told.
+            assert!(matches!(there, Err(TapUnusable::Namespace { .. })), "{there:?}");
+            assert!(matches!(missing, TapUnusable::Namespace { .. }), "{missing}");
         }
     }
 

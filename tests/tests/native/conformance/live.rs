@@ -17,9 +17,12 @@ use super::session::{Binary, Session};
 #[tokio::test]
 async fn every_endpoint_and_every_field_is_accepted_or_refused_as_it_should_be() {
     conform(&Binary { path: fixtures::firecracker(), pci: false }).await;
-    if let Some(newer) = fixtures::newer_firecracker() {
-        conform(&Binary { path: newer, pci: true }).await;
-    }
+}
+
+#[tokio::test]
+#[ignore = "needs a newer Firecracker: SMARTVM_NEWER_FIRECRACKER"]
+async fn the_same_holds_of_a_newer_firecracker() {
+    conform(&Binary { path: fixtures::newer_firecracker(), pci: true }).await;
 }
 
 #[expect(clippy::print_stdout, reason = "the table of what ran is what these tests are for")]

@@ -5,8 +5,8 @@
 //! * `session` tries a request in all its variants, `record` notes each,
 //! * `live` makes a machine with everything, before and after boot, and a snapshot of it.
 //!
-//! `SMARTVM_NEWER_FIRECRACKER` names another Firecracker to try as well, for what the fixture is
-//! too old for. The table of what ran is printed: run with `--no-capture` to see it.
+//! Where `SMARTVM_NEWER_FIRECRACKER` names another Firecracker, for what the fixture is too old for, the tier tries that as
+//! well; else it counts as ignored. The table of what ran is printed: run with `--no-capture` to see it.
 
 mod expected;
 mod live;
