@@ -3,6 +3,10 @@
 //! Scripts branch on these numbers, so a number never changes its meaning.
 //! 5 is kept free for "the daemon cannot be reached".
 
+use std::io;
+
+use smartvm::ErrorKind;
+
 /// How the command ended, as its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -10,7 +14,7 @@ pub(crate) enum Exit {
     Ok,
     /// The operation failed; the error says why.
     Failed,
-    /// The command line or a configuration file is wrong.
+    /// The command line, a configuration or a file that was named is wrong.
     Usage,
     /// Something that was named does not exist.
     NotFound,
@@ -79,7 +83,7 @@ impl Exit {
         match self {
             Self::Ok => "done; for `run`: the guest ended, or a key asked for its end",
             Self::Failed => "the operation failed",
-            Self::Usage => "the command line or a configuration is wrong",
+            Self::Usage => "the command line, a configuration or a file that was named is wrong",
             Self::NotFound => "something that was named does not exist",
             Self::Conflict => "something is in the way, or the host lacks what is needed",
             Self::VmmCrashed => "Firecracker ended with an error",
@@ -99,108 +103,57 @@ impl Exit {
     /// The exit code that goes with a stable error code of ours or of the library.
     pub(crate) fn for_error_code(code: &str) -> Self {
         match code {
-            "BODY_NOT_JSON"
-            | "INSTANCE_ID_INVALID"
-            | "INVALID_BASE_IMAGE_CACHE_LIMIT"
-            | "INVALID_BASE_IMAGE_MANIFEST"
-            | "INVALID_CONFIG"
-            | "INVALID_FIREWALL_CONFIG"
-            | "INVALID_INTERFACE_NAME"
-            | "INVALID_IP"
-            | "INVALID_PUBLISHED_PORT"
-            | "INVALID_KERNEL_NAME"
-            | "INVALID_SNAPSHOT_NAME"
-            | "INVALID_WIREGUARD_CONFIG"
-            | "USAGE" => Self::Usage,
+            "USAGE" | "BODY_NOT_JSON" => Self::Usage,
+            "AGENT_NOT_FOUND" | "NETWORK_NOT_FOUND" => Self::NotFound,
+            // Of errors that end a guest which ran.
             "PROCESS_EXITED" | "VMM_CRASHED" | "VMM_EXITED" | "VM_OUT_OF_MEMORY" => {
                 Self::VmmCrashed
             }
             "GUEST_PANICKED" => Self::GuestPanicked,
             "OUTPUT_CLOSED" => Self::OutputClosed,
-            "BUG" | "INTERNAL" => Self::Bug,
-            "BASE_IMAGE_IN_USE"
-            | "IMAGE_IN_USE"
-            | "IMAGE_OF_A_VM"
-            | "BASE_IMAGE_UNSIGNED"
-            | "BASE_IMAGE_WRONG_SIGNATURE"
-            | "BRIDGE_UNUSABLE"
-            | "BUNDLE_EXISTS"
-            | "CGROUP_UNAVAILABLE"
-            | "INTERFACE_EXISTS"
-            | "IP_EXHAUSTED"
-            | "IP_IN_USE"
-            | "MAC_IN_USE"
-            | "NETWORK_DIFFERS"
-            | "PORT_IN_USE"
-            | "PORT_UNAVAILABLE"
-            | "SUBNET_IN_USE"
-            | "FIRECRACKER_NOT_EXECUTABLE"
-            | "FIRECRACKER_WRONG_ARCH"
-            | "INVALID_STATE"
-            | "JAILER_NOT_EXECUTABLE"
-            | "JAILER_VERSION_MISMATCH"
-            | "JAILER_WRONG_ARCH"
-            | "DISK_BUDGET_EXCEEDED"
-            | "DISK_NO_ROOM"
-            | "HOST_LOCK_BUSY"
-            | "JAIL_DIR_UNUSABLE"
-            | "JAIL_NO_SPACE"
-            | "JAIL_REQUIRED"
-            | "JAIL_UNAVAILABLE"
-            | "KERNEL_EXISTS"
-            | "KERNEL_STORE_UNSAFE"
-            | "KERNEL_WRONG_ARCH"
-            | "MEMORY_EXCEEDS_HOST"
-            | "NO_CLIENT"
-            | "OPEN_FILES_LIMIT"
-            | "PROCESS_LIMIT"
-            | "ROOTFS_SHRINK_REFUSED"
-            | "ROOTFS_TYPE_MISMATCH"
-            | "SNAPSHOT_DRIVE_UNNAMED"
-            | "SNAPSHOT_EXISTS"
-            | "SNAPSHOT_IN_USE"
-            | "SNAPSHOT_IS_DIFF"
-            | "SNAPSHOT_IS_FULL"
-            | "SNAPSHOT_LARGE_BLOCKS"
-            | "SNAPSHOT_NOT_TRACKED"
-            | "SNAPSHOT_NO_SPACE"
-            | "SNAPSHOT_UNSIGNED"
-            | "SNAPSHOT_WRONG_ARCH"
-            | "SNAPSHOT_WRONG_BASE"
-            | "SNAPSHOT_WRONG_CPU"
-            | "SNAPSHOT_WRONG_FORMAT"
-            | "SNAPSHOT_WRONG_SIGNATURE"
-            | "UID_IN_USE"
-            | "UID_RANGE_EXHAUSTED"
-            | "UID_RANGE_TAKEN"
-            | "UNSAFE_DIRECTORY"
-            | "VM_EXISTS"
-            | "VM_NOT_SERVED"
-            | "VM_NOT_STARTED"
-            | "VM_OWNER_DEAD"
-            | "WIREGUARD_SETUP_FAILED" => Self::Conflict,
-            code if code.ends_with("_NOT_FOUND") => Self::NotFound,
+            "BUG" => Self::Bug,
+            code => ErrorKind::of_code(code).map_or(Self::Failed, Self::for_kind),
+        }
+    }
+
+    fn for_kind(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::InvalidInput => Self::Usage,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Conflict | ErrorKind::Unsupported => Self::Conflict,
+            ErrorKind::Internal => Self::Bug,
+            // `Unavailable`, and kinds of a later library.
             _ => Self::Failed,
         }
     }
 
-    /// Whether the error code is about a file that the caller named, so that its absence
-    /// counts as [`Exit::NotFound`].
-    pub(crate) fn is_about_a_named_file(code: &str) -> bool {
-        matches!(
+    /// The exit code of an error about a file that the caller named, when its causes say that it does not exist, or
+    /// that something is there already.
+    pub(crate) fn for_named_file(code: &str, cause: io::ErrorKind) -> Option<Self> {
+        let is_named = matches!(
             code,
             "BASE_IMAGE_MANIFEST_FAILED"
                 | "BODY_UNREADABLE"
+                | "BUNDLE_BUILD_FAILED"
                 | "DRIVE_UNUSABLE"
+                | "ENV_FILE_UNREADABLE"
+                | "FIREWALL_UNREADABLE"
                 | "INITRD_UNREADABLE"
                 | "INVALID_CONFIG"
-                | "FIREWALL_UNREADABLE"
                 | "KERNEL_UNREADABLE"
+                | "KEY_UNUSABLE"
+                | "METADATA_UNREADABLE"
                 | "ROOTFS_CLONE_FAILED"
+                | "ROOTFS_CREATE_FAILED"
                 | "ROOTFS_RESIZE_FAILED"
                 | "ROOTFS_SOURCE_UNREADABLE"
                 | "WIREGUARD_UNREADABLE"
-        )
+        );
+        match cause {
+            io::ErrorKind::NotFound if is_named => Some(Self::NotFound),
+            io::ErrorKind::AlreadyExists if is_named => Some(Self::Conflict),
+            _ => None,
+        }
     }
 
     /// The table of all exit codes for `--help`.
@@ -238,6 +191,10 @@ mod tests {
         assert_eq!(Exit::for_error_code("IMAGE_IN_USE"), Exit::Conflict);
         assert_eq!(Exit::for_error_code("PROCESS_EXITED"), Exit::VmmCrashed);
         assert_eq!(Exit::for_error_code("API_REFUSED"), Exit::Failed);
+        for refused in ["TAP_UNUSABLE", "VSOCK_PATH_UNUSABLE", "FIRECRACKER_TOO_OLD"] {
+            assert_eq!(Exit::for_error_code(refused), Exit::Conflict, "{refused}");
+        }
+        assert_eq!(Exit::for_error_code("NO_SUCH_DEVICE"), Exit::NotFound);
         assert_eq!(Exit::for_error_code("a code from a later release"), Exit::Failed);
     }
 }

@@ -58,8 +58,9 @@ impl Failure {
         hint: Option<String>,
     ) -> Self {
         let mut failure = Self { hint, ..Self::new(code, error.to_string()) };
-        if Exit::is_about_a_named_file(code) && is_absence(error) {
-            failure.exit = Exit::NotFound;
+        let causes = io_kinds(error);
+        if let Some(exit) = causes.into_iter().find_map(|kind| Exit::for_named_file(code, kind)) {
+            failure.exit = exit;
         }
         if failure.hint.is_none() && lacks_descriptors(error) {
             failure.hint = Some(
@@ -167,12 +168,10 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Whether something in the chain says that a file does not exist.
-fn is_absence(error: &(dyn Error + 'static)) -> bool {
-    let mut chain = std::iter::successors(Some(error), |&error| error.source());
-    chain.any(|error| {
-        error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::NotFound)
-    })
+/// What the system said, where something in the chain is an error of it.
+fn io_kinds(error: &(dyn Error + 'static)) -> Vec<io::ErrorKind> {
+    let chain = std::iter::successors(Some(error), |&error| error.source());
+    chain.filter_map(|error| error.downcast_ref::<io::Error>().map(io::Error::kind)).collect()
 }
 
 /// Whether something in the chain says that no more files can be open.
@@ -221,6 +220,13 @@ mod tests {
         assert_eq!(Failure::of(&error, "START_FAILED", None).exit(), Exit::Failed);
         let error = StartError(io::ErrorKind::PermissionDenied.into());
         assert_eq!(Failure::of(&error, "KERNEL_UNREADABLE", None).exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn a_target_that_is_there_already_counts_as_a_conflict() {
+        let error = StartError(io::ErrorKind::AlreadyExists.into());
+        assert_eq!(Failure::of(&error, "ROOTFS_CREATE_FAILED", None).exit(), Exit::Conflict);
+        assert_eq!(Failure::of(&error, "START_FAILED", None).exit(), Exit::Failed);
     }
 
     #[test]

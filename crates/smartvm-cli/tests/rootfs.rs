@@ -39,8 +39,8 @@ fn what_cannot_be_done_to_an_image_has_a_code_and_an_exit_code_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
     json(&run(dir.path(), &["--json", "rootfs", "create", "data", "--size", "64M"]));
     for (args, code, exit) in [
-        (&["rootfs", "create", "data", "--size", "1G"][..], "ROOTFS_CREATE_FAILED", 1),
-        (&["rootfs", "clone", "data", "data"], "ROOTFS_CLONE_FAILED", 1),
+        (&["rootfs", "create", "data", "--size", "1G"][..], "ROOTFS_CREATE_FAILED", 4),
+        (&["rootfs", "clone", "data", "data"], "ROOTFS_CLONE_FAILED", 4),
         (&["rootfs", "clone", "none", "copy"], "ROOTFS_CLONE_FAILED", 3),
         (&["rootfs", "resize", "none", "--minimum"], "ROOTFS_RESIZE_FAILED", 3),
         (&["rootfs", "resize", "data", "--size", "1M"], "ROOTFS_SHRINK_REFUSED", 4),
@@ -65,7 +65,7 @@ fn a_bundle_that_cannot_be_built_says_why_and_leaves_nothing() {
     };
     let version = ["--firecracker-version", "v1.12.1"];
     for (more, code, exit) in [
-        (&["--kernel", text, "--rootfs", text, "--type", "ext4"][..], "INVALID_KERNEL_IMAGE", 1),
+        (&["--kernel", text, "--rootfs", text, "--type", "ext4"][..], "INVALID_KERNEL_IMAGE", 2),
         (&["--kernel", "none", "--rootfs", text, "--type", "ext4"], "KERNEL_NOT_FOUND", 3),
         (&["--kernel", "/no/kernel", "--rootfs", text, "--type", "ext4"], "KERNEL_UNREADABLE", 3),
         (&["--kernel", text, "--rootfs", text, "--type", "vfat"], "USAGE", 2),

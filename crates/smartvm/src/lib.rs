@@ -12,6 +12,8 @@ mod config;
 pub mod control;
 mod disk;
 pub mod doctor;
+pub mod error_codes;
+mod error_kind;
 mod home;
 mod image_use;
 mod jail;
@@ -34,6 +36,7 @@ pub use config::{
     SerialConfig, TokenBucketConfig, VcpuFeaturesConfig, VmConfig, VmSpec, VsockConfig,
 };
 pub use disk::{DiskLedger, DiskRefused, DiskState};
+pub use error_kind::ErrorKind;
 pub use home::{ClaimError, FindVmError, FoundVm, RuntimeDirError, SweepReport};
 pub use image_use::UseImageError;
 pub use jail::{

@@ -19,6 +19,7 @@ use smartvm_network::{AttachError, ChangePolicyError, OpenNetworkError};
 
 use crate::config::{InvalidConfig, ReadConfigError};
 use crate::disk::DiskRefused;
+use crate::error_kind::ErrorKind;
 use crate::home::{ClaimError, RuntimeDirError};
 use crate::image_use::UseImageError;
 use crate::jail::{JailerVersionError, MakeJailError, PlanJailError};
@@ -268,7 +269,14 @@ impl SmartVmError {
         }
     }
 
-    /// The stable code.
+    /// What sort of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        // A code that the table lacks fails a test.
+        ErrorKind::of_code(self.code()).unwrap_or(ErrorKind::Internal)
+    }
+
+    /// The stable code, one of [`ERROR_CODES`](crate::error_codes::ERROR_CODES).
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

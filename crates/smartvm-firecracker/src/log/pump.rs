@@ -28,8 +28,10 @@ const READ_SIZE: usize = 4096;
 /// What there is of a log.
 #[derive(Debug)]
 pub(crate) struct LogSources {
+    /// The VM, as its owner calls it.
+    pub(crate) vm: String,
     /// The `--id` of the Firecracker.
-    pub(crate) id: String,
+    pub(crate) instance: String,
     pub(crate) stderr: OwnedFd,
     pub(crate) pipe: Option<LogPipe>,
     /// How many bytes of the log are kept as text.
@@ -62,7 +64,7 @@ pub(crate) fn start(sources: LogSources) -> io::Result<(LogPump, FirecrackerLog,
     let log = FirecrackerLog::new();
     let (text, output) = Output::new(sources.capacity);
     let state = State {
-        relay: Relay::new(sources.id),
+        relay: Relay::new(sources.vm, sources.instance),
         log: log.clone(),
         text,
         show_level: file.as_ref().is_some_and(|file| file.show_level),

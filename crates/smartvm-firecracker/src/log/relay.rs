@@ -10,8 +10,10 @@ use super::{LogLine, Severity};
 /// Passes the lines of one Firecracker on.
 #[derive(Debug)]
 pub(super) struct Relay {
-    /// The VM.
-    id: String,
+    /// The VM, as in every event of this library.
+    vm: String,
+    /// Firecracker's `--id`, which is another one in a jail.
+    instance: String,
     allowance: Allowance,
 }
 
@@ -21,7 +23,8 @@ macro_rules! emit {
             tracing::event!(
                 target: "smartvm::firecracker",
                 $level,
-                vm = $relay.id,
+                vm = $relay.vm,
+                instance = $relay.instance,
                 thread = $line.thread.as_deref(),
                 origin = $line.origin.as_deref(),
                 "{}",
@@ -32,8 +35,8 @@ macro_rules! emit {
 }
 
 impl Relay {
-    pub(super) fn new(id: String) -> Self {
-        Self { id, allowance: Allowance::new(Instant::now()) }
+    pub(super) fn new(vm: String, instance: String) -> Self {
+        Self { vm, instance, allowance: Allowance::new(Instant::now()) }
     }
 
     /// Emits a line at its own level; one that has none is a message's further line, or a panic's.
@@ -66,7 +69,7 @@ impl Relay {
                 if first {
                     tracing::warn!(
                         target: "smartvm::firecracker",
-                        vm = self.id,
+                        vm = self.vm,
                         "Firecracker's log grows too fast: its next lines are left out"
                     );
                 }
@@ -79,7 +82,7 @@ impl Relay {
         if left_out > 0 {
             tracing::warn!(
                 target: "smartvm::firecracker",
-                vm = self.id,
+                vm = self.vm,
                 left_out,
                 "lines of Firecracker's log were left out"
             );

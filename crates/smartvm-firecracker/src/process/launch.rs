@@ -41,8 +41,10 @@ pub struct LaunchSpec {
     /// Where Firecracker makes its API socket: at most 107 bytes, in a directory that exists,
     /// where nothing is yet. It is removed with the process.
     pub socket_path: PathBuf,
-    /// Firecracker's `--id`: 1 to 64 letters, digits and `-`.
+    /// Firecracker's `--id`: 1 to 64 letters, digits and `-`. In a jail it is the jail's.
     pub instance_id: String,
+    /// What the VM is called in the field `vm` of events that Firecracker's log becomes; `instance_id` when `None`.
+    pub vm: Option<String>,
     /// How much Firecracker logs; [`LogLevel::Info`], its own default, when `None`.
     pub log_level: Option<LogLevel>,
     /// Where Firecracker writes its log: a pipe in its working directory or below. Without, the log
@@ -103,7 +105,8 @@ impl FirecrackerProcess {
         jail: &JailSpec,
         mut spec: LaunchSpec,
     ) -> Result<Self, LaunchError> {
-        spec.instance_id.clone_from(&jail.id);
+        let instance_id = std::mem::replace(&mut spec.instance_id, jail.id.clone());
+        spec.vm.get_or_insert(instance_id);
         check(&spec)?;
         let failed = |source| LaunchError::Spawn { path: jail.jailer.path().to_owned(), source };
         let root = jail.root(binary);
@@ -151,7 +154,8 @@ impl FirecrackerProcess {
         let input = pipe::Sender::from_owned_fd(stdin).map_err(failed)?;
         let (console, console_output) = stream(stdout, spec.console_capacity).map_err(failed)?;
         let log = LogSources {
-            id: spec.instance_id.clone(),
+            vm: spec.vm.unwrap_or_else(|| spec.instance_id.clone()),
+            instance: spec.instance_id.clone(),
             stderr,
             pipe: spec.log,
             capacity: LOG_CAPACITY,

@@ -52,6 +52,7 @@ pub(crate) fn spec(dir: &Path, id: &str) -> LaunchSpec {
         working_dir: None,
         socket_path: dir.join("socket"),
         instance_id: id.to_owned(),
+        vm: None,
         log_level: None,
         log: None,
         metrics: None,

@@ -187,6 +187,7 @@ pub(super) async fn bring_up(
         working_dir: Some(work_dir.path().to_owned()),
         socket_path: dir.socket_path(),
         instance_id: setup.spec.id().to_instance_id(),
+        vm: Some(setup.spec.id().to_string()),
         log_level: logger.and_then(|logger| logger.level).or(Some(LoggerConfig::DEFAULT_LEVEL)),
         enable_pci: setup.spec.config().enable_pci,
         log: Some(log),

@@ -55,6 +55,7 @@ impl<'a> Session<'a> {
             working_dir: Some(dir.clone()),
             socket_path,
             instance_id: "conformance".to_owned(),
+            vm: None,
             log_level: None,
             log: None,
             metrics: None,

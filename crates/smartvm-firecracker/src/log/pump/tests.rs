@@ -20,8 +20,14 @@ fn start_in(dir: &Path, file: Option<LogFile>) -> Bench {
     let fifo = Fifo::create(path.as_path(), "log.fifo").unwrap();
     let (stderr, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
     let pipe = Some(LogPipe { fifo, show_origin: false, module: None, file });
-    let (pump, log, text) =
-        start(LogSources { id: "vm".into(), stderr, pipe, capacity: 1000 }).unwrap();
+    let (pump, log, text) = start(LogSources {
+        vm: "vm".into(),
+        instance: "vm-1900000000".into(),
+        stderr,
+        pipe,
+        capacity: 1000,
+    })
+    .unwrap();
     Bench {
         pump,
         log,
@@ -125,7 +131,9 @@ async fn a_flood_is_passed_on_in_part_and_the_rest_is_counted_and_told() {
     .unwrap();
     bench.pump.finish().await;
     let emitted = String::from_utf8(emitted.0.lock().unwrap().clone()).unwrap();
-    let passed = emitted.lines().filter(|line| line.contains("loud")).count();
+    let of_the_vm =
+        |line: &&str| line.contains(r#"vm="vm""#) && line.contains(r#"instance="vm-1900000000""#);
+    let passed = emitted.lines().filter(|line| line.contains("loud")).filter(of_the_vm).count();
     let left_out: usize = emitted
         .lines()
         .filter_map(|line| {

@@ -1,0 +1,307 @@
+//! The stable codes of all errors, each with its kind.
+//!
+//! Every error of the library has a `code()`: a name for programs, which stays when its words change. What can be done about it is said by
+//! its kind; [`ErrorKind::of_code`] finds it for any code, those of errors of `firecracker`, `images` and `network` included.
+//!
+#![doc = include_str!("error_codes.md")]
+
+use crate::error_kind::ErrorKind;
+
+/// What is known of a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ErrorCode {
+    /// The code, as `code()` returns it.
+    pub code: &'static str,
+    /// What sort of failure it is.
+    pub kind: ErrorKind,
+    /// What it means, in a few words.
+    pub meaning: &'static str,
+}
+
+const fn row(code: &'static str, kind: ErrorKind, meaning: &'static str) -> ErrorCode {
+    ErrorCode { code, kind, meaning }
+}
+
+/// All codes, in order.
+pub const ERROR_CODES: &[ErrorCode] = {
+    use ErrorKind::{Conflict, Internal, InvalidInput, NotFound, Unavailable, Unsupported};
+    &[
+        row("AGENT_NOT_READY", Unavailable, "the agent in the guest did not come up in time"),
+        row("API_REFUSED", Unavailable, "Firecracker refused a request; its own words follow"),
+        row("API_REQUEST_INVALID", InvalidInput, "a request to Firecracker cannot be one of HTTP"),
+        row(
+            "API_REQUEST_TOO_LONG",
+            InvalidInput,
+            "a request to Firecracker is longer than it takes",
+        ),
+        row("API_TIMEOUT", Unavailable, "Firecracker did not answer in time"),
+        row("API_VALUE_INVALID", InvalidInput, "a value that Firecracker's API does not take"),
+        row("AUDIT_UNREADABLE", Unavailable, "the audit log cannot be read"),
+        row("BAD_REQUEST", InvalidInput, "a VM's owner did not understand what it was asked"),
+        row("BASE_IMAGE_CACHE_FAILED", Unavailable, "the cache of base images cannot be used"),
+        row("BASE_IMAGE_DAMAGED", Unavailable, "a base image is not what it was"),
+        row("BASE_IMAGE_IN_USE", Conflict, "a VM runs from the base image"),
+        row(
+            "BASE_IMAGE_MANIFEST_FAILED",
+            Unavailable,
+            "a base image's manifest cannot be fetched or read",
+        ),
+        row("BASE_IMAGE_NOT_FOUND", NotFound, "no such base image is in the cache"),
+        row("BASE_IMAGE_PREPARE_FAILED", Unavailable, "a base image cannot be fetched"),
+        row(
+            "BASE_IMAGE_RESOLVE_FAILED",
+            Unavailable,
+            "what a base image is made of cannot be found out",
+        ),
+        row("BASE_IMAGE_UNSIGNED", Conflict, "only signed base images are taken, and it is not"),
+        row(
+            "BASE_IMAGE_WRONG_SIGNATURE",
+            Conflict,
+            "the signature is not by the key that is wanted",
+        ),
+        row("BRIDGE_UNUSABLE", Conflict, "the bridge is not one that guests can be put on"),
+        row("BUNDLE_BUILD_FAILED", Unavailable, "a bundle cannot be built"),
+        row("BUNDLE_EXISTS", Conflict, "something is where the bundle is to be"),
+        row("CGROUP_FAILED", Unavailable, "a control group cannot be made or removed"),
+        row("CGROUP_UNAVAILABLE", Unsupported, "limits were asked for that this host cannot set"),
+        row("CLEANUP_FAILED", Unavailable, "something of a VM could not be removed"),
+        row("CONTROL_FAILED", Unavailable, "the owner of a VM cannot be asked"),
+        row("DEVICE_EXISTS", Conflict, "the VM has a device of that id"),
+        row(
+            "DISK_BUDGET_EXCEEDED",
+            Conflict,
+            "the data directory's budget of disk has no room for it",
+        ),
+        row("DISK_LEDGER_FAILED", Unavailable, "what takes disk cannot be written down"),
+        row("DISK_NO_ROOM", Conflict, "the disk has no room for it"),
+        row("DOWNLOAD_FAILED", Unavailable, "a file cannot be downloaded"),
+        row("DRIVE_STAGING_FAILED", Unavailable, "a private copy of a drive cannot be made"),
+        row("DRIVE_UNUSABLE", Unavailable, "a drive's file cannot be used"),
+        row("FIRECRACKER_KNOWN_BAD", Unsupported, "a defect of this Firecracker would harm the VM"),
+        row(
+            "FIRECRACKER_NOT_EXECUTABLE",
+            Conflict,
+            "Firecracker's file is no program that may be run",
+        ),
+        row("FIRECRACKER_NOT_FOUND", NotFound, "there is no Firecracker"),
+        row("FIRECRACKER_START_FAILED", Unavailable, "Firecracker cannot be started"),
+        row(
+            "FIRECRACKER_TOO_OLD",
+            Unsupported,
+            "this Firecracker does not know what is asked of it",
+        ),
+        row("FIRECRACKER_WITHOUT_PCI", Unsupported, "the VM has no PCI bus, which this needs"),
+        row("FIRECRACKER_WRONG_ARCH", Conflict, "Firecracker is for another processor"),
+        row("GUEST_AGENT_TOO_NEW", Unsupported, "the guest's agent speaks a newer protocol only"),
+        row(
+            "GUEST_ARCHIVE_REFUSED",
+            Unavailable,
+            "an archive for the guest, or of it, holds what is not taken",
+        ),
+        row("GUEST_BUSY", Conflict, "the guest's agent has no room for more at once"),
+        row("GUEST_CONNECTION_LOST", Unavailable, "the connection to the guest's agent broke"),
+        row("GUEST_CONNECT_FAILED", Unavailable, "a port of the guest cannot be connected to"),
+        row("GUEST_EXEC_ATTACHED", Conflict, "somebody else is attached to the program"),
+        row("GUEST_FAILED", Unavailable, "the guest could not do it"),
+        row("GUEST_FROZEN", Conflict, "the guest's programs stand still until it is renewed"),
+        row("GUEST_GOING_DOWN", Conflict, "the guest is shutting down"),
+        row("GUEST_NOT_EXECUTABLE", InvalidInput, "the file in the guest is no program"),
+        row("GUEST_NO_ANSWER", Unavailable, "the guest's agent does not answer"),
+        row("GUEST_NO_DIRECTORY", NotFound, "the guest has no such directory"),
+        row("GUEST_NO_EXEC", NotFound, "no such program runs in the guest"),
+        row("GUEST_NO_FILE", NotFound, "the guest has no such file"),
+        row("GUEST_NO_GROUP", NotFound, "the guest has no such group"),
+        row("GUEST_NO_PROGRAM", NotFound, "the guest has no such program"),
+        row("GUEST_NO_USER", NotFound, "the guest has no such user"),
+        row("GUEST_PORT_CLOSED", Unavailable, "nobody listens at that port of the guest"),
+        row("GUEST_PROTOCOL_VIOLATED", Unavailable, "what the guest's agent says cannot be"),
+        row(
+            "GUEST_REQUEST_TOO_LONG",
+            InvalidInput,
+            "a request is longer than the guest's agent takes",
+        ),
+        row(
+            "GUEST_UNSUPPORTED",
+            Unsupported,
+            "the guest's agent does not know what is asked of it",
+        ),
+        row("GUEST_WRONG_KIND_OF_FILE", InvalidInput, "the file in the guest is of another kind"),
+        row("HOST_LOCK_BUSY", Conflict, "another process holds a lock of the host"),
+        row("IMAGE_IN_USE", Conflict, "an image is used by a VM or being written"),
+        row("IMAGE_LOCK_FAILED", Unavailable, "the lock of an image cannot be taken"),
+        row("IMAGE_OF_A_VM", Conflict, "an image belongs to a VM's user"),
+        row("IMAGE_STORE_FAILED", Unavailable, "an image cannot be stored"),
+        row("INITRD_UNREADABLE", Unavailable, "the initial RAM disk cannot be read"),
+        row("INIT_REQUIRED", InvalidInput, "a kernel with modules needs an init to load them"),
+        row("INSTANCE_ID_INVALID", InvalidInput, "an instance id that Firecracker does not take"),
+        row("INTERFACE_EXISTS", Conflict, "a network device of that name exists"),
+        row("INTERNAL", Internal, "a bug of the library"),
+        row("INTERRUPTED", Unavailable, "a kill, a stop or a cleanup interrupted it"),
+        row(
+            "INVALID_BASE_IMAGE_CACHE_LIMIT",
+            InvalidInput,
+            "the number of base images to keep is none",
+        ),
+        row("INVALID_BASE_IMAGE_MANIFEST", InvalidInput, "a base image's manifest breaks rules"),
+        row("INVALID_CONFIG", InvalidInput, "a configuration cannot be read or breaks rules"),
+        row("INVALID_FIREWALL_CONFIG", InvalidInput, "a firewall breaks rules"),
+        row("INVALID_INIT", InvalidInput, "the init for a kernel is no static program"),
+        row("INVALID_INTERFACE_NAME", InvalidInput, "no network device can have that name"),
+        row("INVALID_IP", InvalidInput, "an address that no guest can have"),
+        row("INVALID_KERNEL_IMAGE", InvalidInput, "the file is no kernel that Firecracker boots"),
+        row("INVALID_KERNEL_NAME", InvalidInput, "no kernel can have that name"),
+        row("INVALID_MODULES", InvalidInput, "the directory holds no modules of a kernel"),
+        row("INVALID_PUBLISHED_PORT", InvalidInput, "a published port breaks rules"),
+        row("INVALID_SNAPSHOT_NAME", InvalidInput, "no snapshot can have that name"),
+        row("INVALID_STATE", Conflict, "the VM is in no state for that call"),
+        row("INVALID_SUBNET", InvalidInput, "no network of guests can have that subnet"),
+        row("INVALID_WIREGUARD_CONFIG", InvalidInput, "a WireGuard configuration breaks rules"),
+        row("IP_EXHAUSTED", Conflict, "the subnet has no free address"),
+        row("IP_IN_USE", Conflict, "another guest has the address"),
+        row("JAILER_NOT_EXECUTABLE", Conflict, "the jailer's file is no program that may be run"),
+        row("JAILER_NOT_FOUND", NotFound, "there is no jailer"),
+        row("JAILER_VERSION_MISMATCH", Conflict, "the jailer is not of Firecracker's version"),
+        row("JAILER_WRONG_ARCH", Conflict, "the jailer is for another processor"),
+        row("JAIL_DIR_UNUSABLE", Conflict, "the directory of jails cannot be used"),
+        row("JAIL_FAILED", Unavailable, "a jail cannot be made"),
+        row("JAIL_NO_SPACE", Conflict, "a jail does not fit on its disk"),
+        row("JAIL_REQUIRED", Conflict, "every VM is to be jailed, and this one is not to be"),
+        row("JAIL_UNAVAILABLE", Conflict, "a jail was asked for that cannot be had"),
+        row(
+            "KERNEL_COMPRESSION_UNSUPPORTED",
+            Unsupported,
+            "a kernel is compressed in a way that is not known",
+        ),
+        row("KERNEL_DAMAGED", Unavailable, "a kernel is cut or damaged"),
+        row("KERNEL_EXISTS", Conflict, "a kernel of that name exists"),
+        row("KERNEL_NOT_FOUND", NotFound, "there is no such kernel"),
+        row("KERNEL_STORE_FAILED", Unavailable, "the store of kernels cannot be used"),
+        row("KERNEL_STORE_UNSAFE", Conflict, "others could change the store of kernels"),
+        row("KERNEL_UNREADABLE", Unavailable, "the kernel cannot be read"),
+        row("KERNEL_WRONG_ARCH", Conflict, "the kernel is for another processor"),
+        row("KEY_UNUSABLE", Unavailable, "the file of a key cannot be used"),
+        row("MAC_IN_USE", Conflict, "another guest or machine has the hardware address"),
+        row("MEMORY_EXCEEDS_HOST", Conflict, "the host has less memory than the VM is to have"),
+        row("METRICS_LOST", Unavailable, "Firecracker's metrics did not come"),
+        row("MODULES_WRONG_VERSION", Conflict, "modules are of another kernel"),
+        row("MODULE_MISSING", NotFound, "a module that the kernel needs is not there"),
+        row("NETLINK_FAILED", Unavailable, "the kernel refused a change of the network"),
+        row("NETWORK_DIFFERS", Conflict, "the network exists with other options"),
+        row("NETWORK_FAILED", Unavailable, "a network cannot be set up"),
+        row(
+            "NETWORK_RULES_NOT_IN_FORCE",
+            Unavailable,
+            "the rules of a network cannot be put in force",
+        ),
+        row("NETWORK_STATE_FAILED", Unavailable, "the records of networks cannot be used"),
+        row("NOT_FIRECRACKER", InvalidInput, "the program is not Firecracker"),
+        row("NOT_JAILER", InvalidInput, "the program is not Firecracker's jailer"),
+        row("NO_CLIENT", Conflict, "the VM has no Firecracker at this moment"),
+        row("NO_SUCH_DEVICE", NotFound, "the VM has no such device"),
+        row("NO_SUCH_INTERFACE", NotFound, "the VM has no such network device"),
+        row("NO_VSOCK", Conflict, "the VM has no vsock device"),
+        row("OPEN_FILES_LIMIT", Conflict, "the limit of open files is too low for a VM"),
+        row("OUTPUT_FILE_UNSAFE", Conflict, "a file to write to is somebody else's, or a link"),
+        row("OUTPUT_FILE_UNUSABLE", Unavailable, "a file cannot be written to"),
+        row("PORT_IN_USE", Conflict, "the port is published already"),
+        row("PORT_UNAVAILABLE", Conflict, "a program of the host has the port"),
+        row("PROCESS_EXITED", Unavailable, "Firecracker ended before it was ready"),
+        row("PROCESS_LIMIT", Conflict, "the limit of threads is too low for the VM"),
+        row("RESTORE_FAILED", Unavailable, "a restore failed"),
+        row("ROOTFS_CLONE_FAILED", Unavailable, "a root file system cannot be copied"),
+        row("ROOTFS_CREATE_FAILED", Unavailable, "a root file system cannot be made"),
+        row("ROOTFS_RESIZE_FAILED", Unavailable, "a root file system cannot be resized"),
+        row("ROOTFS_SHRINK_REFUSED", Conflict, "its files need more than that"),
+        row(
+            "ROOTFS_SOURCE_UNREADABLE",
+            Unavailable,
+            "what a root file system is made of cannot be read",
+        ),
+        row("ROOTFS_TYPE_MISMATCH", Conflict, "the image is of another type than is said"),
+        row("RUNTIME_DIR_FAILED", Unavailable, "the directory of running VMs cannot be used"),
+        row(
+            "SNAPSHOT_DAMAGED",
+            Unavailable,
+            "a snapshot's files cannot be read, or say what cannot be",
+        ),
+        row(
+            "SNAPSHOT_DRIVE_UNNAMED",
+            Conflict,
+            "a snapshot's drive must be named by who restores it",
+        ),
+        row("SNAPSHOT_DRIVE_UNSUITABLE", Unsupported, "the VM has a drive that cannot be saved"),
+        row("SNAPSHOT_EXISTS", Conflict, "a snapshot of that name exists"),
+        row("SNAPSHOT_FAILED", Unavailable, "the guest cannot be saved"),
+        row("SNAPSHOT_IN_USE", Conflict, "the snapshot is being read or made"),
+        row("SNAPSHOT_IS_DIFF", Conflict, "a differential snapshot cannot be restored as it is"),
+        row("SNAPSHOT_IS_FULL", Conflict, "the snapshot is whole already"),
+        row(
+            "SNAPSHOT_LARGE_BLOCKS",
+            Conflict,
+            "the file system's blocks are too large for differences",
+        ),
+        row("SNAPSHOT_MERGE_FAILED", Unavailable, "snapshots cannot be merged"),
+        row("SNAPSHOT_NOT_FOUND", NotFound, "there is no such snapshot"),
+        row("SNAPSHOT_NOT_TRACKED", Conflict, "the VM does not track what it writes"),
+        row("SNAPSHOT_NO_SPACE", Conflict, "the disk has no room for the snapshot"),
+        row("SNAPSHOT_STORE_FAILED", Unavailable, "the store of snapshots cannot be used"),
+        row("SNAPSHOT_TAMPERED", Unavailable, "a file is not what was saved"),
+        row("SNAPSHOT_UNSIGNED", Conflict, "only signed snapshots are taken, and it is not"),
+        row("SNAPSHOT_WRONG_ARCH", Conflict, "the snapshot is of another architecture"),
+        row(
+            "SNAPSHOT_WRONG_BASE",
+            Conflict,
+            "the guest's changes are not counted from that snapshot",
+        ),
+        row("SNAPSHOT_WRONG_CPU", Conflict, "the snapshot is of another processor"),
+        row("SNAPSHOT_WRONG_FORMAT", Conflict, "this Firecracker does not read the snapshot"),
+        row("SNAPSHOT_WRONG_SIGNATURE", Conflict, "the signature is not by the key that is wanted"),
+        row("SOCKET_CONNECT_FAILED", Unavailable, "Firecracker's socket cannot be connected to"),
+        row(
+            "SOCKET_DIR_UNUSABLE",
+            Conflict,
+            "the directory for Firecracker's socket cannot be used",
+        ),
+        row("SOCKET_EXISTS", Conflict, "something is where Firecracker's socket is to be"),
+        row("SOCKET_PATH_TOO_LONG", InvalidInput, "no socket can have so long a path"),
+        row(
+            "SOCKET_REQUEST_FAILED",
+            Unavailable,
+            "a request did not reach Firecracker, or its answer not us",
+        ),
+        row("SOCKET_TIMEOUT", Unavailable, "Firecracker's socket did not appear in time"),
+        row("SUBNET_IN_USE", Conflict, "the host or another network has the subnet"),
+        row("TAP_FAILED", Unavailable, "a TAP cannot be made"),
+        row("TAP_UNUSABLE", Conflict, "the TAP is not there, busy, or not ours"),
+        row("UFFD_FAILED", Unavailable, "the guest's memory cannot be given to it any more"),
+        row("UID_IN_USE", Conflict, "another VM is that user"),
+        row("UID_RANGE_EXHAUSTED", Conflict, "all users of the range are VMs"),
+        row("UID_RANGE_TAKEN", Conflict, "the range of users is not free"),
+        row("UNSAFE_DIRECTORY", Conflict, "others could change a directory, or lead it elsewhere"),
+        row("VERSION_FETCH_FAILED", Unavailable, "which release is the latest cannot be found out"),
+        row("VMM_EXITED", Unavailable, "Firecracker died in the middle of a call"),
+        row("VM_EXISTS", Conflict, "a VM of that id exists"),
+        row("VM_GONE", Unavailable, "the runtime that drove the VM is shutting down"),
+        row("VM_NOT_FOUND", NotFound, "there is no such VM"),
+        row("VM_NOT_RUNNING", Conflict, "the VM does not run"),
+        row("VM_NOT_SERVED", Conflict, "the VM's owner answers nobody"),
+        row("VM_NOT_STARTED", Conflict, "the VM is being started"),
+        row("VM_OWNER_DEAD", Conflict, "the VM's owner has died, and the VM with it"),
+        row("VSOCK_PATH_UNUSABLE", Conflict, "the path for the vsock's socket cannot be used"),
+        row("WIREGUARD_CLEANUP_FAILED", Unavailable, "something of a tunnel could not be removed"),
+        row("WIREGUARD_SETUP_FAILED", Conflict, "a tunnel cannot be set up"),
+    ]
+};
+
+impl ErrorKind {
+    /// The kind of the error with this code; none for a code that is not ours.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Self> {
+        let place = ERROR_CODES.binary_search_by(|row| row.code.cmp(code));
+        place.ok().map(|place| ERROR_CODES[place].kind)
+    }
+}
+
+#[cfg(test)]
+mod tests;
