@@ -35,6 +35,27 @@ fn an_image_is_created_cloned_and_resized_by_its_name() {
 }
 
 #[test]
+fn images_are_listed_and_one_that_is_used_is_not_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(json(&run(dir.path(), &["--json", "rootfs", "list"])), serde_json::json!([]));
+    let created = json(&run(dir.path(), &["--json", "rootfs", "create", "data", "--size", "64M"]));
+    let listed = json(&run(dir.path(), &["--json", "rootfs", "list"]));
+    assert_eq!((&listed[0]["name"], &listed[0]["size"]), (&"data".into(), &(64 << 20).into()));
+    assert_eq!(listed[0]["path"], created["path"]);
+    let path = Path::new(created["path"].as_str().unwrap());
+    let used = smartvm_images::ImageLock::to_read(path, "a test").unwrap();
+    let refused = run(dir.path(), &["--json", "rootfs", "rm", "data"]);
+    assert_eq!((refused.code, &*code_of(&refused)), (4, "IMAGE_IN_USE"));
+    drop(used);
+    assert_eq!(
+        json(&run(dir.path(), &["--json", "rootfs", "rm", "data"]))["removed"],
+        created["path"]
+    );
+    let gone = run(dir.path(), &["--json", "rootfs", "rm", "data"]);
+    assert_eq!((gone.code, &*code_of(&gone)), (3, "ROOTFS_NOT_FOUND"));
+}
+
+#[test]
 fn what_cannot_be_done_to_an_image_has_a_code_and_an_exit_code_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
     json(&run(dir.path(), &["--json", "rootfs", "create", "data", "--size", "64M"]));

@@ -69,8 +69,9 @@ pub use release::{
 };
 pub use rootfs::{
     BuildRootfs, BuildRootfsError, BuiltRootfs, CloneRootfsError, CreateRootfsError,
-    ExamineArchiveError, Ext4Superblock, ParseSuperblockError, ResizeRootfsError, ResizeTo,
-    ResizedRootfs, RootfsArchive, build_rootfs, clone_rootfs, create_blank_rootfs, resize_rootfs,
+    ExamineArchiveError, Ext4Superblock, KeptRootfs, ParseSuperblockError, RemoveRootfsError,
+    ResizeRootfsError, ResizeTo, ResizedRootfs, RootfsArchive, build_rootfs, clone_rootfs,
+    create_blank_rootfs, list_rootfs, remove_rootfs, resize_rootfs,
 };
 pub use sha256_digest::{ParseSha256Error, Sha256Digest};
 pub use verified_files::{FileStamp, VerifiedFiles};

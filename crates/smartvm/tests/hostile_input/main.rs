@@ -10,4 +10,5 @@ mod firecracker;
 mod images;
 mod kernels;
 mod network;
+mod records;
 mod snapshots;
