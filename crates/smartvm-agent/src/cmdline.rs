@@ -16,8 +16,22 @@ pub(crate) struct CommandLine {
     pub(crate) init: Option<String>,
     /// One for each network device that has a fixed address.
     pub(crate) addresses: Vec<Address>,
+    /// How we live in the guest once its root is there.
+    pub(crate) role: BootRole,
     /// What comes after `--`: arguments of the root's init.
     pub(crate) init_arguments: Vec<String>,
+}
+
+/// How the agent lives in a guest that it has booted.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BootRole {
+    /// Beside the root's init, when the guest has a virtual socket.
+    #[default]
+    Beside,
+    /// As process 1: the root's init is not run.
+    Init,
+    /// Not at all.
+    None,
 }
 
 impl CommandLine {
@@ -38,6 +52,7 @@ impl CommandLine {
                 Some(("root", value)) => parsed.root = non_empty(value),
                 Some(("rootfstype", value)) => parsed.root_type = non_empty(value),
                 Some(("init", value)) => parsed.init = non_empty(value),
+                Some(("smartvm.role", value)) => parsed.role = BootRole::of(value),
                 Some(("ip", value)) => parsed.addresses.extend(Address::parse(value)),
                 None if word == "rw" => parsed.writable = true,
                 None if word == "ro" => parsed.writable = false,
@@ -60,6 +75,17 @@ impl CommandLine {
             return Err(cannot(&reason));
         }
         Ok(root)
+    }
+}
+
+impl BootRole {
+    /// A word that is not known is as good as none: the guest boots as it is used to.
+    fn of(value: &str) -> Self {
+        match value {
+            "init" => Self::Init,
+            "none" => Self::None,
+            _ => Self::Beside,
+        }
     }
 }
 
@@ -122,6 +148,14 @@ mod tests {
         assert_eq!(parsed.init.as_deref(), Some("/bin/sh"));
         assert_eq!(parsed.init_arguments, ["-c", "echo  a b", "root=/dev/x"]);
         assert_eq!(parsed.root.as_deref(), Some("/dev/vda"));
+    }
+
+    #[test]
+    fn the_role_of_the_agent_is_beside_the_roots_init_unless_said_otherwise() {
+        assert_eq!(CommandLine::parse("root=/dev/vda").role, BootRole::Beside);
+        assert_eq!(CommandLine::parse("smartvm.role=init -- x").role, BootRole::Init);
+        assert_eq!(CommandLine::parse("smartvm.role=none").role, BootRole::None);
+        assert_eq!(CommandLine::parse("-- smartvm.role=none").role, BootRole::Beside);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -12,9 +12,17 @@ use crate::cmdline::CommandLine;
 use crate::failure::{self, Failure};
 use crate::initramfs;
 use crate::root::NEW_ROOT;
+use crate::serve;
 
 /// Where the kernel looks for an init, in its order.
 const INITS: [&str; 4] = ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"];
+
+/// The argument by which the agent knows that it lives beside the root's init.
+pub(crate) const BESIDE: &str = "beside";
+
+/// The name of the process that stays. A `@` at its beginning keeps systemd from ending it with everything else before the
+/// machine goes down, as it is for storage daemons of an initramfs.
+const STAYING: &str = "@smartvm-agent";
 
 /// Makes the mounted root `/` and gives the initramfs' memory back.
 pub(crate) fn enter_root() -> Result<(), Failure> {
@@ -33,6 +41,19 @@ pub(crate) fn enter_root() -> Result<(), Failure> {
         failure::report(&format!("cannot free the memory of the initramfs: {error}"));
     }
     Ok(())
+}
+
+/// Starts a process that serves the host beside the root's init, where there is a way to the host. It is this very program,
+/// which lives on in memory after the initramfs is gone; a root without `/proc` cannot have it.
+pub(crate) fn leave_agent() {
+    if !serve::has_host() {
+        return;
+    }
+    let started =
+        Command::new("/proc/self/exe").arg0(STAYING).arg(BESIDE).stdin(Stdio::null()).spawn();
+    if let Err(error) = started {
+        failure::report(&format!("cannot serve the host: {error}"));
+    }
 }
 
 /// Becomes the root's init.

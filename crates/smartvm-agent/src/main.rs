@@ -2,8 +2,11 @@
 //!
 //! It is `/init` of the initramfs that `smartvm kernel import` makes. It loads the modules listed in
 //! `/etc/modules`, waits for the root device, mounts it (a squashfs under a writable overlay in
-//! memory), gives network devices the addresses that `ip=` says, and becomes the init of that root. What goes wrong is one line on the console, and
-//! a restart, which ends Firecracker when the kernel was started with `reboot=k`.
+//! memory), gives network devices the addresses that `ip=` says, and becomes the init of that root, beside which a process of it stays
+//! and serves the host; with `smartvm.role=init` it serves as process 1, with `smartvm.role=none` not at all. What goes wrong is one line
+//! on the console, and a restart, which ends Firecracker when the kernel was started with `reboot=k`.
+//!
+//! As a service of an image that brings it, it is `smartvm-agent serve`.
 //!
 //! It is linked statically: there are no libraries where it runs.
 
@@ -19,10 +22,9 @@ mod overlay;
 mod root;
 mod serve;
 
-use std::convert::Infallible;
 use std::process::ExitCode;
 
-use cmdline::CommandLine;
+use cmdline::{BootRole, CommandLine};
 use failure::Failure;
 use smartvm_protocol::shared::Role;
 
@@ -33,8 +35,8 @@ fn main() -> ExitCode {
     let outcome = match (command.as_deref(), more) {
         (Some("serve"), None) if is_first => serve::run(Role::Init),
         (Some("serve"), None) => serve::run(Role::Service),
-        (Some("beside"), None) if !is_first => serve::run(Role::Beside),
-        _ if is_first => boot().map(|never| match never {}),
+        (Some(handover::BESIDE), None) if !is_first => serve::run(Role::Beside),
+        _ if is_first => boot(),
         _ => {
             failure::report(
                 "cannot run here: as the init of a guest it must be process 1; a guest's service is `serve`",
@@ -51,8 +53,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// From the kernel's hands into those of the root file system's init.
-fn boot() -> Result<Infallible, Failure> {
+/// From the kernel's hands into those of the root file system's init, or into ours.
+fn boot() -> Result<(), Failure> {
     root::mount_kernel_file_systems()?;
     let command_line = CommandLine::read()?;
     let failed = modules::load_all()?;
@@ -62,5 +64,16 @@ fn boot() -> Result<Infallible, Failure> {
     network::configure(&command_line.addresses);
     handover::enter_root()?;
     network::name_resolvers(&command_line.addresses);
-    handover::run_init(&command_line)
+    match command_line.role {
+        BootRole::Init => {
+            root::mount_for_programs();
+            network::bring_up_loopback();
+            serve::run(Role::Init)
+        }
+        BootRole::Beside => {
+            handover::leave_agent();
+            handover::run_init(&command_line).map(|never| match never {})
+        }
+        BootRole::None => handover::run_init(&command_line).map(|never| match never {}),
+    }
 }

@@ -56,6 +56,14 @@ pub(crate) fn configure(addresses: &[Address]) {
     }
 }
 
+/// Brings up loopback alone, which a root's own init does as well.
+pub(crate) fn bring_up_loopback() {
+    let up = open().map_err(io::Error::from).and_then(|socket| bring_up(&socket, index("lo")?));
+    if let Err(error) = up {
+        failure::report(&format!("cannot bring up lo: {error}"));
+    }
+}
+
 /// Tells the root's programs whom to ask for names, once its file system is `/`.
 pub(crate) fn name_resolvers(addresses: &[Address]) {
     let text: String = addresses

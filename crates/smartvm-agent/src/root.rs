@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 
 use crate::cmdline::CommandLine;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::overlay;
 
 /// Where the root is mounted until it becomes `/`.
@@ -33,6 +33,25 @@ pub(crate) fn mount_kernel_file_systems() -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Mounts what programs expect and an init of the root would have mounted.
+pub(crate) fn mount_for_programs() {
+    let plain = MountFlags::NOSUID | MountFlags::NOEXEC;
+    for (kind, target, flags, data) in [
+        ("devpts", "/dev/pts", plain, c"mode=0620,gid=5,ptmxmode=0666"),
+        ("tmpfs", "/dev/shm", MountFlags::NOSUID | MountFlags::NODEV, c"mode=1777"),
+        ("cgroup2", "/sys/fs/cgroup", plain | MountFlags::NODEV, c"nsdelegate"),
+    ] {
+        let mounted = ensure_directory(target).and_then(|()| {
+            mount(kind, target, kind, flags, Some(data))
+                .map_err(|error| Failure::new(format!("mount {kind} on {target}"), error))
+        });
+        // A kernel may lack one: programs go without it.
+        if let Err(failure) = mounted {
+            failure::report(&failure.to_string());
+        }
+    }
 }
 
 /// Mounts the root device at [`NEW_ROOT`]; a squashfs becomes writable by an overlay in memory.

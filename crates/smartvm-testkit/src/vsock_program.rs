@@ -50,12 +50,18 @@ pub fn echoes(port: u32) -> Vec<u8> {
 /// back first, and ends.
 #[must_use]
 pub fn calls(port: u32, text: &str) -> Vec<u8> {
+    calls_at(CID_HOST, port, text.as_bytes())
+}
+
+/// The same to a port of whoever has a context identifier; 1 is the guest itself.
+#[must_use]
+pub fn calls_at(cid: u32, port: u32, bytes: &[u8]) -> Vec<u8> {
     let mut code = Code::default();
     code.socket();
-    code.address_call(CONNECT, CID_HOST, port);
-    code.data(text.as_bytes());
+    code.address_call(CONNECT, cid, port);
+    code.data(bytes);
     code.then(&[0x5e]); // pop rsi
-    let length = u32::try_from(text.len()).expect("a test's text is shorter than 4 GiB");
+    let length = u32::try_from(bytes.len()).expect("a test's text is shorter than 4 GiB");
     code.first(&[0x89, 0xdf]).third(length).call(WRITE); // write(fd, text, length)
     code.first(&[0x89, 0xdf]).buffer().call(READ); // read(fd, buffer, 4096)
     code.then(&[0x85, 0xc0]); // test eax, eax
@@ -65,6 +71,16 @@ pub fn calls(port: u32, text: &str) -> Vec<u8> {
     code.then(&[0xbf, 1, 0, 0, 0]).buffer_address().call(WRITE); // write(1, buffer, edx)
     code.land(end);
     code.then(&[0x31, 0xff]).call(EXIT); // exit(0)
+    code.into_elf()
+}
+
+/// A static x86-64 program that binds to a port of its vsock, and ends with the error number of that.
+#[must_use]
+pub fn binds(port: u32) -> Vec<u8> {
+    let mut code = Code::default();
+    code.socket();
+    code.address_call(BIND, CID_ANY, port);
+    code.then(&[0x89, 0xc7, 0xf7, 0xdf]).call(EXIT); // mov edi, eax; neg edi; exit(edi)
     code.into_elf()
 }
 

@@ -37,7 +37,11 @@ impl Session {
         let mut bytes = Vec::new();
         HostFrame::Hello(hello).encode(&mut bytes).unwrap();
         more.iter().for_each(|frame| frame.encode(&mut bytes).unwrap());
-        (&session.stream).write_all(&bytes).unwrap();
+        match (&session.stream).write_all(&bytes) {
+            // The agent may have refused it and closed before it was asked anything.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+            written => written.unwrap(),
+        }
         session
     }
 

@@ -35,7 +35,7 @@ impl Agent {
         Self {
             role,
             children: Children::default(),
-            groups: Groups::open(),
+            groups: Groups::open(role),
             kept: Kept::default(),
             execs: AtomicU64::new(0),
             sessions: AtomicUsize::new(0),
@@ -66,7 +66,15 @@ impl Agent {
 
     /// What this agent can do in this guest.
     pub(crate) fn features(&self) -> Features {
-        let always = [Feature::Exec, Feature::Terminal, Feature::Keep, Feature::Shutdown];
+        let always = [
+            Feature::Exec,
+            Feature::Terminal,
+            Feature::Keep,
+            Feature::Read,
+            Feature::Write,
+            Feature::Forward,
+            Feature::Shutdown,
+        ];
         let groups = self.groups.as_ref().map(|_| Feature::ControlGroups);
         always.into_iter().chain(groups).collect()
     }

@@ -12,7 +12,9 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
+use rustix::mount::{MountFlags, mount};
 use smartvm_protocol::host::StartExec;
+use smartvm_protocol::shared::Role;
 
 /// The group above those of programs, below the agent's own or, for process 1, below all.
 const NAME: &str = "smartvm";
@@ -43,9 +45,11 @@ pub(crate) struct Group {
 impl Groups {
     /// Opens the hierarchy that is mounted, makes our group in it, and ends what a former agent has left there. None
     /// where there is no such hierarchy, or it is not ours to change.
-    pub(crate) fn open() -> Option<Self> {
-        let root = open_directory(rustix::fs::CWD, &mount_point()?).ok()?;
-        let own = own_group(rustix::process::getpid().is_init())?;
+    pub(crate) fn open(role: Role) -> Option<Self> {
+        // The init that comes after us mounts the same hierarchy elsewhere, if it does.
+        let mounted = mount_point().or_else(|| (role == Role::Beside).then(mount_own)?);
+        let root = open_directory(rustix::fs::CWD, &mounted?).ok()?;
+        let own = own_group(role)?;
         let above = open_directory(&root, &own).ok()?;
         // The root of all may give its controllers away although it has processes of its own. Without them, groups can
         // still be killed and frozen.
@@ -211,7 +215,7 @@ fn enable_controllers(directory: &OwnedFd) {
     }
 }
 
-fn ensure_directory(parent: &OwnedFd, name: &str) -> Result<(), Errno> {
+fn ensure_directory(parent: impl AsFd, name: &str) -> Result<(), Errno> {
     match mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
         Err(Errno::EXIST) => Ok(()),
         other => other,
@@ -236,9 +240,21 @@ fn find_mount_point(mounts: &str) -> Option<String> {
     })
 }
 
-/// The agent's own group, without the first `/`. Process 1 uses the whole hierarchy: it is the guest's only manager.
-fn own_group(is_init: bool) -> Option<String> {
-    if is_init {
+/// Mounts it where only we look.
+fn mount_own() -> Option<String> {
+    const PARTS: [&str; 2] = ["/run/smartvm", "/run/smartvm/cgroup"];
+    for part in PARTS {
+        ensure_directory(rustix::fs::CWD, part).ok()?;
+    }
+    let flags = MountFlags::NOSUID | MountFlags::NOEXEC | MountFlags::NODEV;
+    mount("cgroup2", PARTS[1], "cgroup2", flags, None).ok()?;
+    Some(PARTS[1].to_owned())
+}
+
+/// The group that ours is made in, without the first `/`: that of a service is its init's gift, and otherwise it is the
+/// root of all, as the init that comes after us takes what it finds there into a group of its own.
+fn own_group(role: Role) -> Option<String> {
+    if role != Role::Service {
         return Some(String::new());
     }
     let groups = read_proc("/proc/self/cgroup")?;

@@ -165,6 +165,11 @@ impl Connection {
         self.sent = 0;
         Ok(true)
     }
+
+    /// The socket, and what was read beyond the last frame: the session goes on with raw bytes.
+    pub(crate) fn into_raw(self) -> (OwnedFd, Vec<u8>) {
+        (self.socket, self.input)
+    }
 }
 
 impl AsFd for Connection {

@@ -17,12 +17,16 @@ pub(crate) fn run(agent: &Agent, mut connection: Connection) {
             HostFrame::Ping(ping) => AgentFrame::Pong(Pong { nonce: ping.nonce }),
             HostFrame::Facts(_) => AgentFrame::FactsAre(facts(agent)),
             HostFrame::Shutdown(order) => {
-                // Said before: the connection ends with the guest.
-                if connection.send(&AgentFrame::ShuttingDown(ShuttingDown {})).is_err() {
+                let is_first = agent.begin_to_go_down();
+                // Said before the end, with which the connection ends. Who has asked and gone has asked all the same.
+                let said = connection.send(&AgentFrame::ShuttingDown(ShuttingDown {}));
+                if is_first {
+                    let grace = Duration::from_millis(order.grace_ms);
+                    shutdown::perform(agent, grace, order.signal);
+                }
+                if said.is_err() {
                     return;
                 }
-                let grace = Duration::from_millis(order.grace_ms);
-                shutdown::perform(agent, grace, order.signal);
                 continue;
             }
             _ => AgentFrame::Refused(refused(RefusalCode::Unsupported, "do what this asks for")),

@@ -26,6 +26,10 @@ const STACK: usize = 128 << 10;
 /// Gives an error when nothing can be served at all.
 pub(crate) fn run(role: Role) -> Result<(), Failure> {
     memory::protect();
+    if role == Role::Beside {
+        // Who leads a session already has what this is for: no terminal that hangs up.
+        let _ = rustix::process::setsid();
+    }
     let signals = Signals::heed().map_err(|error| Failure::new("heed signals", error))?;
     let agent = Arc::new(Agent::new(role));
     let Some(listener) = Listener::open()? else {

@@ -10,7 +10,7 @@ use smartvm_protocol::{
 use super::agent::{Agent, SESSIONS};
 use super::connection::{Connection, Gone};
 use super::refused::refused;
-use super::{control, exec};
+use super::{control, exec, files, forward};
 
 /// How long a host may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,10 +39,11 @@ pub(crate) fn run(agent: &Agent, mut connection: Connection) {
                 let _ = connection.send(&AgentFrame::Refused(refusal));
             }
         }
-        _ => {
-            let refusal = refused(RefusalCode::Unsupported, "open such a session");
-            let _ = connection.send(&AgentFrame::Refused(refusal));
-        }
+        HostFrame::StartRead(request) => files::read::run(connection, &request),
+        HostFrame::StartWrite(request) => files::write::run(connection, &request),
+        HostFrame::StartForward(request) => forward::run(connection, &request),
+        // The order of frames lets no other come here.
+        _ => {}
     }
 }
 

@@ -29,6 +29,9 @@ const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
 /// Ends the guest in a thread of its own, as whoever hears the wish reaps children as well.
 pub(crate) fn begin(agent: &Arc<Agent>) {
+    if !agent.begin_to_go_down() {
+        return;
+    }
     let shared = Arc::clone(agent);
     let run = move || perform(&shared, GRACE, None);
     if thread::Builder::new().name("shutdown".to_owned()).spawn(run).is_err() {
@@ -36,11 +39,8 @@ pub(crate) fn begin(agent: &Arc<Agent>) {
     }
 }
 
-/// Ends all programs and then the guest: they have `grace` after `signal`, and all of it is over two seconds later.
+/// Ends all programs and then the guest, once no more can be started: they have `grace` after `signal`, and all of it is over two seconds later.
 pub(crate) fn perform(agent: &Agent, grace: Duration, signal: Option<u32>) {
-    if !agent.begin_to_go_down() {
-        return;
-    }
     if agent.role() == Role::Init {
         let signal = signal.and_then(|number| i32::try_from(number).ok());
         signal_all(signal.unwrap_or(libc::SIGTERM));

@@ -308,8 +308,9 @@ impl Session<'_> {
     }
 
     fn lose_host(&mut self) {
-        self.host = None;
+        // Before the connection closes: whoever sees that may go on with the program.
         self.mailbox.detach();
+        self.host = None;
         if !self.keep {
             self.kill();
         }
