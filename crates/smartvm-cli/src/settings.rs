@@ -116,6 +116,7 @@ impl Settings {
             subnet: self.network.subnet.unwrap_or(defaults.subnet),
             isolation: self.network.isolation(),
             guest_bounds: self.network.guest_bounds(),
+            dns: self.network.dns(),
             wireguard: self.wireguard.clone(),
             network_state_dir: self.network_dir.clone(),
             data_dir: self.data_dir.clone(),

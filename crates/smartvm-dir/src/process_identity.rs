@@ -45,10 +45,20 @@ impl ProcessIdentity {
         })
     }
 
-    /// Whether this very process still runs. One that ended and was not reaped does not.
+    /// Whether this very process is known to run still. One that ended and was not reaped does not. Who removes what is
+    /// its asks whether it [`lives`](Self::lives).
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.matches().unwrap_or(false)
+    }
+
+    /// Whether this very process still runs, for who removes what is its when it does not: that it is not known is no
+    /// answer.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read, as without a free descriptor.
+    pub fn lives(&self) -> io::Result<bool> {
+        self.matches()
     }
 
     /// Kills the process if it is still this one, and waits up to a second for it to be gone.

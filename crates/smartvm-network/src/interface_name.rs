@@ -6,7 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// The name of a network device: 1 to 15 letters, digits, `_`, `.`, `:` or `-`, the first a letter
-/// or digit. Such a name can be given to the kernel, to a command line and to a path.
+/// or digit. Such a name can be given to the kernel, to a command line and to a path. `all` and `default` are
+/// none: the kernel's settings of that name are those of all devices.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct InterfaceName(String);
@@ -15,7 +16,7 @@ pub struct InterfaceName(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{}` cannot be the name of a network device: that is 1 to 15 letters, digits, `_`, `.`, `:` or \
-     `-`, the first a letter or digit",
+     `-`, the first a letter or digit, but not `all` or `default`",
     name.escape_debug()
 )]
 pub struct InvalidInterfaceName {
@@ -50,6 +51,7 @@ impl FromStr for InterfaceName {
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         // `IFNAMSIZ` is 16 with its final zero.
         let valid = (1..=15).contains(&name.len())
+            && !["all", "default"].contains(&name)
             && name.starts_with(|c: char| c.is_ascii_alphanumeric())
             && name
                 .chars()
@@ -91,7 +93,19 @@ mod tests {
         for name in ["svbr0", "a", "svtap-web_1.0:2", "0tap", "fifteen-letters"] {
             assert_eq!(name.parse::<InterfaceName>().unwrap().as_str(), name);
         }
-        for name in ["", "sixteen--letters", "-tap", ".", "..", "a/b", "a b", "é", "tap\n"] {
+        for name in [
+            "",
+            "all",
+            "default",
+            "sixteen--letters",
+            "-tap",
+            ".",
+            "..",
+            "a/b",
+            "a b",
+            "é",
+            "tap\n",
+        ] {
             let error = name.parse::<InterfaceName>().unwrap_err();
             assert_eq!(error.code(), "INVALID_INTERFACE_NAME", "{name}");
         }

@@ -103,7 +103,8 @@ pub struct SmartVmOptions {
     /// Default: 4,096 and 100. One of a network device's own can only be tighter.
     pub guest_bounds: GuestBounds,
     /// Whom those VMs ask for names; two at most are told, and those they may ask also where the host's
-    /// neighbourhood is closed. Default: the host's resolvers, but for one on its loopback.
+    /// neighbourhood is closed. Default: those that a managed WireGuard interface names (`DNS`), else the host's, but for one
+    /// on its loopback.
     pub dns: Option<Vec<Ipv4Addr>>,
     /// Where it is written down what exists of networks, for the whole host. Default:
     /// `/run/smartvm/net`.

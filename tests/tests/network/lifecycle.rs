@@ -164,6 +164,26 @@ fn a_subnet_that_the_host_reaches_elsewhere_is_refused_with_a_free_one() {
 }
 
 #[test]
+fn a_subnet_that_no_guest_can_have_is_refused() {
+    let mut world = World::new();
+    let before = host_of(&world);
+    for subnet in [
+        "0.0.0.0/24",
+        "127.0.0.0/24",
+        "64.0.0.0/2",
+        "169.254.1.0/24",
+        "224.0.0.0/24",
+        "250.0.0.0/8",
+    ] {
+        world.options.subnet = subnet.parse().unwrap();
+        let error = world.host.run(|| Network::open(&world.options).unwrap_err());
+        assert_eq!(error.code(), "INVALID_SUBNET", "{error}");
+        assert!(error.hint().unwrap().contains("172.30.0.0/24"));
+        assert_eq!(host_of(&world), before);
+    }
+}
+
+#[test]
 fn rules_that_another_program_removed_are_put_back() {
     let world = World::new();
     let network = world.open();

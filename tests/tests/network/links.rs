@@ -61,7 +61,7 @@ fn a_tap_belongs_to_its_user_its_group_and_its_owner() {
         let index = make_bridge(&mut links, &bridge);
         make_tap(&tap, 70_001, 70_002).unwrap();
         let found = links.find(&tap).unwrap().unwrap();
-        assert!(found.kind == LinkKind::Tun && !found.up && found.master.is_none());
+        assert!(found.kind == LinkKind::Tap && !found.up && found.master.is_none());
         let group = names::link_group(&bridge);
         let (alias, mac) = ("smartvm:svbr0:web:eth0", names::port_mac(&bridge));
         let port = BridgePort { bridge: index, group, alias, mac, mtu: Some(1400) };

@@ -1,5 +1,6 @@
 //! The flags for the network that VMs share.
 
+use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
@@ -22,6 +23,9 @@ pub(crate) struct NetworkFlags {
     /// networks), `metadata` (169.254.169.254), or a port of the host; may be repeated
     #[arg(long, value_name = "vms|lan|metadata|host:PORT[/udp]")]
     open: Vec<Opening>,
+    /// Whom guests ask for names; may be given twice [default: those of the tunnel, else the host's]
+    #[arg(long, value_name = "ADDRESS")]
+    dns: Vec<Ipv4Addr>,
     /// How many connections a guest may have open that it began [default: 4096]
     #[arg(long, value_name = "NUMBER")]
     guest_connections: Option<NonZeroU32>,
@@ -71,6 +75,11 @@ impl NetworkFlags {
             connections: self.guest_connections.unwrap_or(default.connections),
             new_connections_per_second: new,
         }
+    }
+
+    /// Whom guests ask for names, where that is said.
+    pub(crate) fn dns(&self) -> Option<Vec<Ipv4Addr>> {
+        (!self.dns.is_empty()).then(|| self.dns.clone())
     }
 
     /// What is opened.

@@ -50,7 +50,7 @@ pub fn end_jail(dir: &PrivateDir) -> io::Result<bool> {
 pub fn jail_lives(dir: &PrivateDir) -> io::Result<bool> {
     let guard = dir.read(GUARD_IDENTITY)?;
     let guard = guard.and_then(|text| serde_json::from_slice::<ProcessIdentity>(&text).ok());
-    Ok(guard.is_some_and(|guard| guard.is_alive()))
+    guard.map_or(Ok(false), |guard| guard.lives())
 }
 
 /// Waits until nobody has the FIFO open to write, as its standard error. A process that is dying

@@ -1,9 +1,12 @@
 //! A link as the kernel describes it.
 
-use super::link_requests::{HEADER, INFO_KIND, Ifla};
+use super::link_requests::{HEADER, INFO_DATA, INFO_KIND, Ifla};
 use crate::InterfaceName;
 use crate::netlink::Message;
 
+/// `IFLA_TUN_TYPE`, and what it is for a TUN.
+const TUN_TYPE: u16 = 3;
+const IFF_TUN: u8 = 1;
 /// A link has a carrier.
 const IFF_LOWER_UP: u32 = 1 << 16;
 
@@ -12,7 +15,9 @@ const IFF_LOWER_UP: u32 = 1 << 16;
 pub enum LinkKind {
     /// A bridge.
     Bridge,
-    /// A TUN or TAP device.
+    /// A TAP device, or one of which an older kernel does not tell whether it is.
+    Tap,
+    /// A TUN device.
     Tun,
     /// Another, by the kernel's name; empty for hardware.
     Other(String),
@@ -49,7 +54,13 @@ impl FoundLink {
         let attributes = message.attributes(HEADER);
         let kind = match attributes.within(Ifla::LINKINFO).text(INFO_KIND) {
             Some("bridge") => LinkKind::Bridge,
-            Some("tun") => LinkKind::Tun,
+            Some("tun") => {
+                let data = attributes.within(Ifla::LINKINFO).within(INFO_DATA);
+                match data.find(TUN_TYPE) {
+                    Some([IFF_TUN]) => LinkKind::Tun,
+                    _ => LinkKind::Tap,
+                }
+            }
             kind => LinkKind::Other(kind.unwrap_or_default().to_owned()),
         };
         Some(Self {

@@ -30,7 +30,7 @@ impl Ifla {
 }
 
 pub(super) const INFO_KIND: u16 = 1;
-const INFO_DATA: u16 = 2;
+pub(super) const INFO_DATA: u16 = 2;
 const INFO_SLAVE_KIND: u16 = 4;
 const INFO_SLAVE_DATA: u16 = 5;
 const BR_FORWARD_DELAY: u16 = 1;

@@ -17,6 +17,15 @@ use crate::state::{ForwardingNeed, HostState, Locked, NetworkRecord, NetworkStat
 use crate::wireguard::{SetUpWireGuardError, WireGuardWay};
 use crate::{Subnet, names};
 
+/// Addresses that no guest can have, and what they are.
+const UNFIT: [([u8; 4], u8, &str); 5] = [
+    ([0, 0, 0, 0], 8, "addresses of none"),
+    ([127, 0, 0, 0], 8, "loopback addresses"),
+    ([169, 254, 0, 0], 16, "link-local addresses"),
+    ([224, 0, 0, 0], 4, "addresses of groups"),
+    ([240, 0, 0, 0], 4, "reserved addresses"),
+];
+
 pub(super) fn open(options: &NetworkOptions) -> Result<Network, OpenNetworkError> {
     let host = HostState::open(&options.state_dir)?;
     let state = NetworkState::new(&host, &options.bridge);
@@ -223,6 +232,12 @@ fn check_place(
     links: &mut Links,
 ) -> Result<(), OpenNetworkError> {
     let (bridge, subnet) = (&options.bridge, options.subnet);
+    for (first, prefix, what) in UNFIT {
+        let range = FoundRoute { destination: first.into(), prefix, link: None };
+        if range.meets(subnet) {
+            return Err(OpenNetworkError::SubnetUnfit { subnet, what });
+        }
+    }
     if !ours {
         let unfit = |lack: &str, remedy: String| OpenNetworkError::BridgeUnfit {
             bridge: bridge.clone(),

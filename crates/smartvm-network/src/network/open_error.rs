@@ -24,6 +24,14 @@ pub enum OpenNetworkError {
         /// A subnet that meets no route.
         free: Option<Subnet>,
     },
+    /// Guests can have no such addresses.
+    #[error("the subnet {subnet} has {what} in it")]
+    SubnetUnfit {
+        /// What was wanted.
+        subnet: Subnet,
+        /// What these addresses are.
+        what: &'static str,
+    },
     /// A link of that name is no bridge.
     #[error("{bridge} exists and is no bridge")]
     NotABridge {
@@ -81,6 +89,7 @@ impl OpenNetworkError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::SubnetInUse { .. } => "SUBNET_IN_USE",
+            Self::SubnetUnfit { .. } => "INVALID_SUBNET",
             Self::NotABridge { .. } | Self::BridgeUnfit { .. } => "BRIDGE_UNUSABLE",
             Self::Differs { .. } => "NETWORK_DIFFERS",
             Self::Netlink(error) => error.code(),
@@ -103,6 +112,9 @@ impl OpenNetworkError {
                 "choose a subnet that no route meets; `ip route show table all` lists them"
                     .to_owned(),
             ),
+            Self::SubnetUnfit { .. } => {
+                Some(format!("choose a private one, such as {}", Subnet::default()))
+            }
             Self::NotABridge { .. } => Some("choose another name for the bridge".to_owned()),
             Self::BridgeUnfit { remedy, .. } => {
                 Some(format!("{remedy}, or choose a name that is free: the bridge is then made"))

@@ -15,7 +15,7 @@ use crate::{InterfaceName, names};
 
 /// How many are removed in one go: others wait for the kernel's lock of all links, and the network's, while
 /// that lasts.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 128;
 
 /// Removes guests that are still what they were when they were found.
 pub(super) fn remove_many(

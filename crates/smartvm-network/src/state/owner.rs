@@ -24,5 +24,6 @@ pub(crate) fn owner_lives(guest: &GuestRecord) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => return Err(error),
     };
-    Ok(held || guest.owner_process.as_ref().is_some_and(ProcessIdentity::is_alive))
+    let lives = || guest.owner_process.as_ref().map(ProcessIdentity::lives).transpose();
+    Ok(held || lives()?.unwrap_or(false))
 }

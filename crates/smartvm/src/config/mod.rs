@@ -15,6 +15,7 @@ mod invalid;
 mod known_keys;
 mod logger;
 mod machine_config;
+mod managed_interface;
 mod memory_hotplug;
 mod metrics;
 mod mmds;

@@ -6,6 +6,7 @@ use super::balloon::BalloonConfig;
 use super::cpu_config::CpuConfig;
 use super::drive::DriveConfig;
 use super::entropy::EntropyConfig;
+use super::managed_interface::ManagedInterface;
 use super::memory_hotplug::MemoryHotplugConfig;
 use super::mmds::MmdsConfig;
 use super::network_interface::NetworkInterfaceConfig;
@@ -24,6 +25,7 @@ pub struct VmSpec {
     pub(crate) cpu_config: Option<api::CpuConfig>,
     pub(crate) drives: Vec<DriveSpec>,
     pub(crate) network_interfaces: Vec<api::NetworkInterface>,
+    pub(crate) managed_interfaces: Vec<ManagedInterface>,
     pub(crate) balloon: Option<api::Balloon>,
     pub(crate) mmds: Option<api::MmdsConfig>,
     pub(crate) entropy: Option<api::EntropyDevice>,
@@ -36,13 +38,14 @@ impl VmSpec {
         let mut drives: Vec<_> =
             config.drives.iter().map(|config| DriveSpec { config: config.clone() }).collect();
         drives.sort_by_key(|drive| !drive.config.is_root_device);
-        let interfaces = config.network_interfaces.iter();
+        let interfaces = || config.network_interfaces.iter();
         Self {
             id,
             machine: config.machine_config.to_wire(),
             cpu_config: config.cpu_config.as_ref().map(CpuConfig::to_wire),
             drives,
-            network_interfaces: interfaces.map(NetworkInterfaceConfig::to_wire).collect(),
+            network_interfaces: interfaces().map(NetworkInterfaceConfig::to_wire).collect(),
+            managed_interfaces: interfaces().filter_map(ManagedInterface::of).collect(),
             balloon: config.balloon.as_ref().map(BalloonConfig::to_wire),
             mmds: config.mmds.as_ref().map(MmdsConfig::to_wire),
             entropy: config.entropy.as_ref().map(EntropyConfig::to_wire),

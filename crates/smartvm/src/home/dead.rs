@@ -76,12 +76,11 @@ pub(super) enum SetAside {
 /// says nothing.
 fn owner(dir: &PrivateDir) -> io::Result<Owner> {
     let lock = dir.try_lock(LOCK)?;
-    let lives = || match VmRecord::find(dir) {
-        Ok(Found::Record(record)) => record.owner.is_alive(),
+    let lives = match VmRecord::find(dir)? {
+        Found::Record(record) => record.owner.lives()?,
         // Nobody is named; the lock alone must tell.
-        Ok(Found::Nothing | Found::Damaged(_)) | Err(_) => matches!(lock, LockState::Held),
+        Found::Nothing | Found::Damaged(_) => matches!(lock, LockState::Held),
     };
-    let lives = lives();
     Ok(match lock {
         _ if lives => Owner::Lives,
         LockState::Held => Owner::Dying,

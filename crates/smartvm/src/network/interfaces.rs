@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use smartvm_firecracker::ProcessIdentity;
 use smartvm_firecracker::api::NetworkInterface;
-use smartvm_network::policy::FirewallConfig;
 use smartvm_network::{AttachGuest, Attachment};
 
 use super::interface_record::InterfaceRecord;
-use super::manager_network::{ManagerNetwork, resolvers};
+use super::manager_network::ManagerNetwork;
 use crate::config::{NetworkInterfaceConfig, VmSpec};
 use crate::options::SmartVmOptions;
 use crate::smart_vm_error::SmartVmError;
@@ -48,21 +47,22 @@ impl Plan {
         (uid, gid): (u32, u32),
     ) -> Option<Self> {
         let scope = vm_dir.to_string_lossy();
-        let managed = spec.config().network_interfaces.iter().filter(|it| it.is_managed());
-        let guests: Vec<_> = managed
-            .map(|config| AttachGuest {
+        let guests: Vec<_> = spec
+            .managed_interfaces
+            .iter()
+            .map(|wanted| AttachGuest {
                 vm: spec.id().as_str().to_owned(),
-                iface: config.iface_id.clone(),
+                iface: wanted.iface_id.clone(),
                 scope: scope.clone().into_owned(),
                 owner: vm_dir.join("lock"),
                 owner_process: ProcessIdentity::of(rustix::process::getpid()).ok(),
                 uid,
                 gid,
-                mac: config.guest_mac.as_ref().and_then(|mac| mac.parse().ok()),
-                address: config.ip_address.as_ref().and_then(|address| address.parse().ok()),
-                egress: config.firewall.as_ref().and_then(|it| FirewallConfig::to_policy(it).ok()),
-                published: config.published_ports.iter().filter_map(|it| it.parse().ok()).collect(),
-                bounds: config.bounds,
+                mac: wanted.mac,
+                address: wanted.address,
+                egress: wanted.egress.clone(),
+                published: wanted.published.clone(),
+                bounds: wanted.bounds,
                 resolvers: BTreeSet::new(),
             })
             .collect();
@@ -83,7 +83,7 @@ impl Plan {
     pub(crate) fn carry_out(&self, spec: &VmSpec) -> Result<Attached, SmartVmError> {
         let network = self.network.open(&self.options)?;
         let mut made = Vec::new();
-        let resolvers = resolvers(&self.options);
+        let resolvers = self.network.resolvers(&self.options);
         for guest in &self.guests {
             // Those that it is told.
             let told = resolvers.iter().copied().take(2).collect();

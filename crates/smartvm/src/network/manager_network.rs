@@ -18,6 +18,8 @@ use crate::smart_vm_error::SmartVmError;
 pub(crate) struct ManagerNetwork {
     egress: EgressPolicy,
     wireguard: Option<WireGuardWay>,
+    /// Whom to ask for names within the tunnel.
+    tunnel_dns: Vec<Ipv4Addr>,
     network: Mutex<Option<Arc<Network>>>,
 }
 
@@ -26,7 +28,10 @@ impl ManagerNetwork {
     pub(crate) fn new(options: &SmartVmOptions) -> Result<Self, SmartVmError> {
         let egress = options.firewall.as_ref().map(FirewallConfig::to_policy).transpose()?;
         let wireguard = options.wireguard.as_ref().map(WireGuardSpec::try_from).transpose()?;
+        let through = wireguard.as_ref().filter(|spec| spec.routes_all_vm_traffic());
+        let tunnel_dns = through.and_then(WireGuardSpec::managed).map(|config| config.dns.clone());
         Ok(Self {
+            tunnel_dns: tunnel_dns.unwrap_or_default(),
             egress: egress.unwrap_or_default(),
             wireguard: wireguard.map(WireGuardWay::from),
             network: Mutex::default(),
@@ -49,7 +54,22 @@ impl ManagerNetwork {
             state_dir: options.network_state_dir.clone(),
             ..NetworkOptions::default()
         })?;
+        if options.dns.is_none() && self.resolvers(options).is_empty() {
+            tracing::warn!(
+                "the host has resolvers on its loopback only, which guests do not reach: they are told none; \
+                 name some (`--dns`, or `dns` of the options)"
+            );
+        }
         Ok(Arc::clone(network.insert(Arc::new(made))))
+    }
+
+    /// Whom guests are told to ask for names: who is named, those of the tunnel, or the host's.
+    pub(super) fn resolvers(&self, options: &SmartVmOptions) -> Vec<Ipv4Addr> {
+        match &options.dns {
+            Some(dns) => dns.clone(),
+            None if !self.tunnel_dns.is_empty() => self.tunnel_dns.clone(),
+            None => resolvers::of_host(),
+        }
     }
 
     /// Takes the network down unless others use it.
@@ -69,11 +89,6 @@ impl Drop for ManagerNetwork {
     }
 }
 
-/// Whom the guests of a manager ask for names.
-pub(super) fn resolvers(options: &SmartVmOptions) -> Vec<Ipv4Addr> {
-    options.dns.clone().unwrap_or_else(resolvers::of_host)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +96,21 @@ mod tests {
     fn code_of(json: &str) -> Option<&'static str> {
         let options: SmartVmOptions = serde_json::from_str(json).unwrap();
         ManagerNetwork::new(&options).err().map(|error| error.code())
+    }
+
+    #[test]
+    fn guests_ask_the_resolvers_of_the_tunnel_unless_others_are_named() {
+        let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=";
+        let text = format!("[Interface]\\nPrivateKey={key}\\nAddress=10.0.0.2\\nDNS=10.64.0.1,lan");
+        let told = |json: &str| {
+            let options: SmartVmOptions = serde_json::from_str(json).unwrap();
+            ManagerNetwork::new(&options).unwrap().resolvers(&options)
+        };
+        let tunnel = format!(r#""wireguard":{{"config":"{text}"}}"#);
+        assert_eq!(told(&format!("{{{tunnel}}}")), [Ipv4Addr::new(10, 64, 0, 1)]);
+        let named = format!(r#"{{{tunnel},"dns":["9.9.9.9"]}}"#);
+        assert_eq!(told(&named), [Ipv4Addr::new(9, 9, 9, 9)]);
+        assert_eq!(told(r#"{"dns":[]}"#), [Ipv4Addr::UNSPECIFIED; 0]);
     }
 
     #[test]

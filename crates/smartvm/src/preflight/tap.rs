@@ -5,6 +5,9 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use smartvm_network::InterfaceName;
+use smartvm_network::link::{LinkKind, Links};
+use smartvm_network::netlink::NetlinkError;
 
 /// A network device without its TAP. Code `TAP_UNUSABLE`.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +18,14 @@ pub enum TapUnusable {
     Missing {
         /// The name.
         name: String,
+    },
+    /// The kernel does not say what there is.
+    #[error("cannot look for the network device {name}")]
+    NotKnown {
+        /// The name.
+        name: String,
+        /// What it said.
+        source: NetlinkError,
     },
     /// The network namespace of the jail has no device of the name.
     #[error("the network namespace {} has no device {name}", netns.display())]
@@ -52,6 +63,9 @@ impl TapUnusable {
             Self::Missing { name } | Self::NotATap { name } => {
                 format!("make one with `ip tuntap add {name} mode tap` and bring it up")
             }
+            Self::NotKnown { source, .. } => {
+                source.hint().unwrap_or_else(|| "see with `ip link` what there is".to_owned())
+            }
             Self::MissingIn { name, .. } => format!(
                 "make one there with `ip -n NAMESPACE tuntap add {name} mode tap` and bring it up"
             ),
@@ -66,15 +80,18 @@ impl TapUnusable {
     }
 }
 
+/// Looks for it in the network namespace of this thread, whatever namespace `/sys` is of.
 pub(super) fn check(name: &str) -> Result<(), TapUnusable> {
-    let device = Path::new("/sys/class/net").join(name);
-    if name.is_empty() || !device.exists() {
-        return Err(TapUnusable::Missing { name: name.to_owned() });
+    let missing = || TapUnusable::Missing { name: name.to_owned() };
+    let link: InterfaceName = name.parse().map_err(|_| missing())?;
+    let found = Links::open().and_then(|mut links| links.find(&link));
+    let found = found.map_err(|source| TapUnusable::NotKnown { name: name.to_owned(), source })?;
+    match found.ok_or_else(missing)?.kind {
+        LinkKind::Tap => Ok(()),
+        LinkKind::Bridge | LinkKind::Tun | LinkKind::Other(_) => {
+            Err(TapUnusable::NotATap { name: name.to_owned() })
+        }
     }
-    // IFF_TAP; a TUN device has IFF_TUN, and others have no such file.
-    let flags = fs_err::read_to_string(device.join("tun_flags")).unwrap_or_default();
-    let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).unwrap_or_default();
-    if flags & 2 == 0 { Err(TapUnusable::NotATap { name: name.to_owned() }) } else { Ok(()) }
 }
 
 /// The same in another network namespace, where only the name can be seen; that it is no TAP is left

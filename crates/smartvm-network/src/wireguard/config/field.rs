@@ -40,6 +40,8 @@ pub enum Field {
 pub(super) enum Use {
     /// Read in that section.
     Read(Section),
+    /// Whom guests are told to ask for names; without effect on a peer.
+    Resolvers,
     /// Known, and without effect.
     Ignored,
     /// Refused wherever it stands.
@@ -98,7 +100,8 @@ impl Field {
             | Self::AllowedIps
             | Self::Endpoint
             | Self::PersistentKeepalive => Use::Read(Section::Peer),
-            Self::Dns | Self::Table => Use::Ignored,
+            Self::Dns => Use::Resolvers,
+            Self::Table => Use::Ignored,
             Self::PreUp | Self::PostUp | Self::PreDown | Self::PostDown | Self::SaveConfig => {
                 Use::Refused
             }

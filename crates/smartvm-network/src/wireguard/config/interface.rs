@@ -1,5 +1,7 @@
 //! What the text says, in values that cannot be wrong.
 
+use std::net::Ipv4Addr;
+
 use ipnet::Ipv4Net;
 
 use super::breach::InvalidWireGuardConfig;
@@ -13,14 +15,15 @@ use crate::wireguard::key::SecretKey;
 /// |---|---|---|
 /// | `[Interface]` | `PrivateKey`, `Address` | must be there |
 /// | | `ListenPort`, `FwMark`, `MTU` | |
+/// | | `DNS` | guests are told its IPv4 addresses, as the tunnel may reach no other resolver |
 /// | `[Peer]` | `PublicKey` | must be there |
 /// | | `PresharedKey`, `AllowedIPs`, `Endpoint`, `PersistentKeepalive` | |
-/// | either | `DNS`, `Table` | ignored: guests are told their resolver, and the table is ours |
+/// | either | `Table` | ignored: the table is ours |
 /// | either | `PreUp`, `PostUp`, `PreDown`, `PostDown`, `SaveConfig` | refused: they run commands or write files |
 ///
 /// Everything else is refused, and every breach is reported, with its line, at once. No error repeats
-/// a word of the text, since any of it may be a key. `Address` and `AllowedIPs` are IPv4, as the subnet
-/// of the VMs is; `Endpoint` may be IPv6, because the tunnel's own packets are the host's.
+/// a word of the text, since any of it may be a key. Of `Address` and `AllowedIPs` what is IPv6 is left out, as the subnet
+/// of the VMs is IPv4, and refused where nothing else is there; `Endpoint` may be IPv6, because the tunnel's own packets are the host's.
 ///
 /// `Debug` shows no secret key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct WireGuardConfig {
     pub addresses: Vec<Ipv4Net>,
     /// The size of the largest packet within the tunnel, in bytes; the kernel's default is 1420.
     pub mtu: Option<u16>,
+    /// Whom to ask for names within the tunnel; by default nobody is named.
+    pub dns: Vec<Ipv4Addr>,
     /// The other ends. Without one, nothing leaves.
     pub peers: Vec<PeerConfig>,
 }

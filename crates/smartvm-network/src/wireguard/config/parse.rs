@@ -1,5 +1,7 @@
 //! From lines to values.
 
+use std::net::Ipv4Addr;
+
 use super::breach::{ConfigBreach, ConfigRule, InvalidWireGuardConfig};
 use super::field::{Field, Section, Use};
 use super::interface::WireGuardConfig;
@@ -23,6 +25,9 @@ struct Draft {
     addresses: Vec<ipnet::Ipv4Net>,
     /// A line named an address, whether or not it was one.
     address_given: bool,
+    /// The line of an IPv6 address that was left out.
+    address_left_out: Option<usize>,
+    dns: Vec<Ipv4Addr>,
     peers: Vec<PeerDraft>,
 }
 
@@ -34,6 +39,8 @@ struct PeerDraft {
     endpoint: Once<Endpoint>,
     persistent_keepalive: Once<u16>,
     allowed_ips: Vec<ipnet::Ipv4Net>,
+    /// The line of an IPv6 network that was left out.
+    allowed_left_out: Option<usize>,
 }
 
 /// A field that may be given once. One that was given and was wrong counts as given.
@@ -109,14 +116,23 @@ impl Draft {
         let field = Field::named(name).ok_or(ConfigRule::Unknown(section))?;
         match field.handled() {
             Use::Refused => Err(ConfigRule::Unsafe(field)),
-            Use::Ignored => Ok(()),
+            Use::Resolvers if section == Section::Interface => {
+                self.dns.extend(value::resolvers(value));
+                Ok(())
+            }
+            Use::Resolvers | Use::Ignored => Ok(()),
             Use::Read(home) if home != section => Err(ConfigRule::Misplaced(field, section)),
-            Use::Read(Section::Interface) => self.read_interface(field, value),
-            Use::Read(Section::Peer) => self.read_peer(field, value),
+            Use::Read(Section::Interface) => self.read_interface(number, field, value),
+            Use::Read(Section::Peer) => self.read_peer(number, field, value),
         }
     }
 
-    fn read_interface(&mut self, field: Field, value: &str) -> Result<(), ConfigRule> {
+    fn read_interface(
+        &mut self,
+        number: usize,
+        field: Field,
+        value: &str,
+    ) -> Result<(), ConfigRule> {
         match field {
             Field::PrivateKey => self.private_key.set(field, value::secret_key(value)),
             Field::ListenPort => self.listen_port.set(field, value::decimal(value)),
@@ -127,7 +143,10 @@ impl Draft {
                 let mut items = value::items(value).peekable();
                 items.peek().ok_or(ConfigRule::NoValue(field))?;
                 for item in items {
-                    self.addresses.push(value::interface_address(item)?);
+                    match value::interface_address(item) {
+                        Err(ConfigRule::Ipv6(_)) => self.address_left_out = Some(number),
+                        address => self.addresses.push(address?),
+                    }
                 }
                 Ok(())
             }
@@ -135,7 +154,7 @@ impl Draft {
         }
     }
 
-    fn read_peer(&mut self, field: Field, value: &str) -> Result<(), ConfigRule> {
+    fn read_peer(&mut self, number: usize, field: Field, value: &str) -> Result<(), ConfigRule> {
         let peer = self.peers.last_mut().expect("a [Peer] line began this section");
         match field {
             Field::PublicKey => {
@@ -151,7 +170,10 @@ impl Draft {
                 let mut items = value::items(value).peekable();
                 items.peek().ok_or(ConfigRule::NoValue(field))?;
                 for item in items {
-                    peer.allowed_ips.push(value::network(field, item)?.trunc());
+                    match value::network(field, item) {
+                        Err(ConfigRule::Ipv6(_)) => peer.allowed_left_out = Some(number),
+                        network => peer.allowed_ips.push(network?.trunc()),
+                    }
                 }
                 Ok(())
             }
@@ -161,6 +183,7 @@ impl Draft {
 
     fn finish(mut self) -> Result<WireGuardConfig, InvalidWireGuardConfig> {
         self.check_peers();
+        self.check_left_out();
         for (field, given) in
             [(Field::PrivateKey, self.private_key.given), (Field::Address, self.address_given)]
         {
@@ -176,6 +199,7 @@ impl Draft {
                 firewall_mark: self.firewall_mark.value,
                 addresses: self.addresses,
                 mtu: self.mtu.value,
+                dns: self.dns,
                 peers: self.peers.into_iter().filter_map(PeerDraft::finish).collect(),
             }),
             _ => {
@@ -183,6 +207,17 @@ impl Draft {
                 Err(InvalidWireGuardConfig { breaches: self.breaches })
             }
         }
+    }
+
+    /// IPv6 beside IPv4 is left out, as guests have none; alone, it would leave nothing.
+    fn check_left_out(&mut self) {
+        let interface = self.address_left_out.filter(|_| self.addresses.is_empty());
+        let peers = self.peers.iter().filter(|peer| peer.allowed_ips.is_empty());
+        let peers = peers.filter_map(|peer| peer.allowed_left_out);
+        let breach = |line, field| ConfigBreach { line: Some(line), rule: ConfigRule::Ipv6(field) };
+        let all = interface.map(|line| breach(line, Field::Address)).into_iter();
+        let all = all.chain(peers.map(|line| breach(line, Field::AllowedIps))).collect::<Vec<_>>();
+        self.breaches.extend(all);
     }
 
     fn check_peers(&mut self) {

@@ -1,6 +1,7 @@
 //! The rules of the text, the TypeScript original's cases among them.
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 
 use proptest::prelude::*;
 
@@ -115,16 +116,29 @@ fn hooks_are_refused_with_their_line() {
 }
 
 #[test]
-fn ipv6_within_the_tunnel_is_refused_for_what_it_is() {
+fn ipv6_beside_ipv4_is_left_out_and_alone_refused_for_what_it_is() {
+    let lone = |text: &str| format!("[Interface]\nPrivateKey = {PRIVATE}\n{text}\n");
     for text in [
         with_peer("AllowedIPs = ::/0"),
-        with_peer("AllowedIPs = 0.0.0.0/0, ::/0"),
-        with("Address = fd00::2/64"),
-        with("Address = fd00::2"),
+        with_peer("AllowedIPs = fd00::/8, ::/0"),
+        lone("Address = fd00::2/64"),
+        lone("Address = fd00::2\nAddress = fd00::3/128"),
     ] {
         assert!(matches!(rule_of(&text), ConfigRule::Ipv6(_)), "{text}");
     }
+    let config = WireGuardConfig::parse(&with_peer("AllowedIPs = 0.0.0.0/0, ::/0")).unwrap();
+    assert_eq!(config.peers[0].allowed_ips, ["0.0.0.0/0".parse().unwrap()]);
+    let both = lone("Address = 10.66.0.2/32, fd00::2/128\nAddress = fd00::3/64");
+    let config = WireGuardConfig::parse(&both).unwrap();
+    assert_eq!(config.addresses, ["10.66.0.2/32".parse().unwrap()]);
     assert!(WireGuardConfig::parse(&with_peer("Endpoint = [2001:db8::1]:1")).is_ok());
+}
+
+#[test]
+fn the_resolvers_of_the_tunnel_are_those_that_a_guest_can_ask() {
+    let text = with("DNS = 10.64.0.1, fd00::1, lan.example\nDNS = 1.1.1.1,127.0.0.1 , 0.0.0.0");
+    let config = WireGuardConfig::parse(&text).unwrap();
+    assert_eq!(config.dns, [Ipv4Addr::new(10, 64, 0, 1), Ipv4Addr::new(1, 1, 1, 1)]);
 }
 
 #[test]

@@ -46,6 +46,12 @@ pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
+/// The resolvers of a list that a guest can ask; what else is in it are IPv6 addresses, and domains to search.
+pub(super) fn resolvers(text: &str) -> impl Iterator<Item = Ipv4Addr> {
+    let addresses = items(text).filter_map(|item| item.parse::<Ipv4Addr>().ok());
+    addresses.filter(|it| !it.is_unspecified() && !it.is_loopback() && !it.is_multicast())
+}
+
 /// An IPv4 address, alone or with a prefix length.
 pub(super) fn network(field: Field, text: &str) -> Result<Ipv4Net, ConfigRule> {
     let (address, prefix) = match text.split_once('/') {
