@@ -42,7 +42,7 @@ fn a_damaged_record_of_a_guest_names_its_file_and_blocks_nobody_else() {
     fs_err::write(&file, "{").unwrap();
 
     let damaged = || NetworkReport::damaged(&world.options.state_dir).unwrap();
-    assert_eq!(damaged(), [file.clone()]);
+    assert_eq!(damaged(), std::slice::from_ref(&file));
     let reports = world.host.run(|| NetworkReport::all(&world.options.state_dir).unwrap());
     let [guest] = &reports[0].guests[..] else { panic!("one guest") };
     assert_eq!(guest.tap, other.attachment.tap);
@@ -116,7 +116,8 @@ fn a_damaged_record_of_a_network_keeps_nobody_from_starting_or_ending() {
     let network = world.open();
     let tap = world.host.run(|| network.attach(&world.request("web")).unwrap().tap);
     fs_err::write(&file, "[").unwrap();
-    assert_eq!(NetworkReport::damaged(&world.options.state_dir).unwrap(), [file.clone()]);
+    let damaged = NetworkReport::damaged(&world.options.state_dir).unwrap();
+    assert_eq!(damaged, std::slice::from_ref(&file));
     assert!(world.host.run(|| NetworkReport::all(&world.options.state_dir).unwrap()).is_empty());
     let error = world.host.run(|| network.attach(&world.request("two")).unwrap_err());
     let told = error.to_string();

@@ -98,7 +98,9 @@ fn a_running_owner_mends_damage_by_itself() {
     for what in DAMAGE {
         assert!(guest.tcp(INTERNET, 80));
         harm(&world, &guest, what);
-        eventually(SOON, &format!("{what:?} is mended"), || (damage(&world) == []).then_some(()));
+        eventually(SOON, &format!("{what:?} is mended"), || {
+            damage(&world).is_empty().then_some(())
+        });
         assert!(guest.tcp(INTERNET, 80), "{what:?}");
         leave(&world, what);
     }

@@ -286,3 +286,37 @@ fn what_is_written_down_has_no_key() {
     assert_eq!(digest.len(), 32);
     assert!(digest.bytes().all(|byte| byte.is_ascii_hexdigit()));
 }
+
+/// Whoever has a VM there makes it again, by itself; nothing leaves in the clear meanwhile.
+#[test]
+fn a_living_owner_makes_the_way_out_again_when_others_remove_it() {
+    let mut tunnelled = Tunnelled::new();
+    tunnelled.world.options.watch = true;
+    let world = &tunnelled.world;
+    let before = host_of(world);
+    let capture = tunnelled.capture();
+    let network = world.open();
+    let guest = world.attach(&network, &world.request("web"));
+    let traffic = Traffic::start(&guest.inside.namespace, WORLD, MARK);
+    traffic.expect_answer("peer", DEADLINE);
+    let table = tunnelled.report().wireguard_state.unwrap().route_table.unwrap();
+    for damage in [
+        format!("route flush table {table}"),
+        format!("rule del pref 5151 from 172.30.0.0/24 lookup {table}"),
+    ] {
+        world.host.ip(&damage);
+        let ready = || tunnelled.report().wireguard_state.is_some_and(|state| state.ready);
+        smartvm_testkit::eventually(std::time::Duration::from_secs(1), &damage, || {
+            ready().then_some(())
+        });
+        traffic.make_calls(5);
+        traffic.expect_answer("peer", DEADLINE);
+        tunnelled.expect_closed(&traffic, &capture, &damage);
+    }
+    drop(traffic);
+    let tap = guest.attachment.tap.clone();
+    drop(guest);
+    world.host.run(|| network.detach(&tap).unwrap());
+    assert!(world.host.run(|| network.close().unwrap()));
+    assert_eq!(host_of(world), before);
+}
