@@ -250,7 +250,7 @@ fn a_start_that_is_refused_leaves_nothing() {
     refused(&["--network", "eth0,ip=10.0.0.1"], "INVALID_IP");
     refused(&["--network", "eth0", "--publish", "203.0.113.1:80:80"], "PORT_UNAVAILABLE");
     refused(&["--network", "eth0", "--bridge", "lo"], "BRIDGE_UNUSABLE");
-    refused(&["--network", "eth0", "--subnet", "127.0.0.0/24"], "SUBNET_IN_USE");
+    refused(&["--network", "eth0", "--subnet", "127.0.0.0/24"], "INVALID_SUBNET");
     refused(&["--publish", "80:80"], "USAGE");
 }
 
