@@ -26,6 +26,7 @@ mod managed_network;
 mod manager;
 mod output_files;
 mod process_limits;
+mod public_artifacts;
 mod recovery;
 mod removed_directories;
 mod root_file_systems;

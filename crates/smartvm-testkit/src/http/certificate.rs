@@ -1,4 +1,4 @@
-//! A certificate for `localhost` from an authority that nobody knows.
+//! A certificate from an authority that nobody knows.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +21,15 @@ impl Certificate {
     /// When keys cannot be made.
     #[must_use]
     pub fn for_localhost(name: &str) -> Self {
+        Self::for_hosts(name, &["localhost"])
+    }
+
+    /// Makes an authority of this name, and a certificate of it for hosts: names and addresses.
+    ///
+    /// # Panics
+    /// When keys cannot be made, or a host is neither.
+    #[must_use]
+    pub fn for_hosts(name: &str, hosts: &[&str]) -> Self {
         let authority_key = KeyPair::generate().expect("a key is made of random bytes");
         let mut authority = CertificateParams::default();
         authority.distinguished_name = DistinguishedName::new();
@@ -29,10 +38,10 @@ impl Certificate {
         let signed = authority.self_signed(&authority_key).expect("the key signs");
         let issuer = Issuer::new(authority, authority_key);
         let key = KeyPair::generate().expect("a key is made of random bytes");
-        let hosts = vec!["localhost".to_owned()];
+        let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
         let certificate = CertificateParams::new(hosts)
             .and_then(|params| params.signed_by(&key, &issuer))
-            .expect("the host is a name, and the key signs");
+            .expect("the hosts are names and addresses, and the key signs");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("it was written as a key");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -57,6 +66,6 @@ impl Certificate {
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Certificate(localhost)")
+        f.write_str("Certificate")
     }
 }

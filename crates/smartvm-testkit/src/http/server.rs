@@ -13,10 +13,11 @@ use super::request::Request;
 
 type Handler = dyn Fn(&Request) -> Answer + Send + Sync;
 
-/// A server on a free port of the loopback interface, one thread a connection. Dropped, it ends, and its
+/// A server on a free port, of the loopback interface as a rule, one thread a connection. Dropped, it ends, and its
 /// connections with it.
 pub struct HttpServer {
     address: SocketAddr,
+    listener: TcpListener,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
 }
@@ -35,7 +36,7 @@ impl HttpServer {
     /// # Panics
     /// When no port can be had.
     pub fn start(handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
-        Self::serve(None, Box::new(handler))
+        Self::serve(Ipv4Addr::LOCALHOST, None, Box::new(handler))
     }
 
     /// Starts a server that speaks HTTPS with this certificate.
@@ -46,11 +47,28 @@ impl HttpServer {
         certificate: &Certificate,
         handler: impl Fn(&Request) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        Self::serve(Some(certificate.config()), Box::new(handler))
+        Self::serve(Ipv4Addr::LOCALHOST, Some(certificate.config()), Box::new(handler))
     }
 
-    fn serve(tls: Option<Arc<rustls::ServerConfig>>, handler: Box<Handler>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port can be had");
+    /// Starts a server at an address of the network namespace that the calling thread is in, which speaks HTTPS
+    /// when it has a certificate.
+    ///
+    /// # Panics
+    /// When the address is none of it, or no port can be had.
+    pub fn start_at(
+        address: Ipv4Addr,
+        certificate: Option<&Certificate>,
+        handler: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::serve(address, certificate.map(Certificate::config), Box::new(handler))
+    }
+
+    fn serve(
+        address: Ipv4Addr,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        handler: Box<Handler>,
+    ) -> Self {
+        let listener = TcpListener::bind((address, 0)).expect("a port can be had");
         let address = listener.local_addr().expect("the port has a number");
         let shared = Arc::new(Shared {
             handler,
@@ -59,10 +77,11 @@ impl HttpServer {
             connections: Mutex::default(),
             ended: AtomicBool::new(false),
         });
+        let waiting = listener.try_clone().expect("a socket can be had twice");
         let acceptor = std::thread::spawn({
             let shared = Arc::clone(&shared);
             move || {
-                for stream in listener.incoming() {
+                for stream in waiting.incoming() {
                     if shared.ended.load(Ordering::SeqCst) {
                         return;
                     }
@@ -76,7 +95,7 @@ impl HttpServer {
                 }
             }
         });
-        Self { address, shared, acceptor: Some(acceptor) }
+        Self { address, listener, shared, acceptor: Some(acceptor) }
     }
 
     /// The address of a path, which begins with a `/`.
@@ -86,6 +105,12 @@ impl HttpServer {
             None => format!("http://{}{path}", self.address),
             Some(_) => format!("https://localhost:{}{path}", self.address.port()),
         }
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// What was asked for so far, in the order of its coming.
@@ -139,8 +164,8 @@ impl Drop for HttpServer {
             // It may have ended by itself.
             let _ = connection.shutdown(Shutdown::Both);
         }
-        // Wakes the thread that waits for connections.
-        drop(TcpStream::connect(self.address));
+        // Wakes the thread that waits for connections, in whichever network it is.
+        let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
         if let Some(acceptor) = self.acceptor.take() {
             drop(acceptor.join());
         }
