@@ -7,8 +7,10 @@
     clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a program of one file that has nothing but std"
+    reason = "a program that has nothing but std"
 )]
+
+mod uffd;
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -201,6 +203,15 @@ fn lies(stream: &mut UnixStream, lie: &str, method: &str, path: &str, body: &str
         }
         _ if path == "/snapshot/create" => {
             save(lie, body);
+            answer(stream, "");
+        }
+        _ if path == "/snapshot/load" && body.contains("\"Uffd\"") => {
+            if !uffd::load(lie, &value(body, "backend_path").unwrap()) {
+                // The handler has been told, and is what has to end this.
+                loop {
+                    thread::park();
+                }
+            }
             answer(stream, "");
         }
         _ if method == "GET" => {
