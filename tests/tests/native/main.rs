@@ -25,6 +25,7 @@ mod live_changes;
 mod managed_network;
 mod manager;
 mod output_files;
+mod planted_records;
 mod process_limits;
 mod public_artifacts;
 mod recovery;

@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 
 use serde_json::{Value, json};
+use smartvm::images::Sha256Digest;
 use smartvm::snapshot::{RestoreVm, SharedDrive, Snapshot};
 
 use super::{Jailed, bench, names};
@@ -67,10 +68,14 @@ async fn a_limit_of_a_manifest_holds_when_it_is_the_stricter_one() {
 async fn a_file_of_the_host_that_a_manifest_names_is_not_given_to_the_guest() {
     let bench = bench();
     let secret = bench.file("secret");
-    fs_err::write(&secret, vec![7; 64 << 10]).unwrap();
+    let content = vec![7; 64 << 10];
+    fs_err::write(&secret, &content).unwrap();
     let before = fs_err::metadata(&secret).unwrap();
     foreign(&bench, |manifest| {
-        manifest["drives"][1]["content"] = json!({ "shared": { "path": secret } });
+        let drive = &mut manifest["drives"][1];
+        drive["content"] = json!({ "shared": { "path": secret } });
+        // As one would have it by a forged stamp, for which the file need not be read.
+        drive["digest"]["sha256"] = json!(Sha256Digest::of(&content).to_string());
     })
     .await;
     let refused = bench.smartvm.restore_vm(RestoreVm::new(name("foreign"))).unwrap_err();
