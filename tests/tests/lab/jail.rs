@@ -1,15 +1,18 @@
 //! Linux guests in jails: what they see of the host, and limits that bite.
 
 use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{XattrFlags, getxattr, setxattr};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use smartvm::{
     AppliedLimits, Confinement, DriveConfig, EndCause, IoLimit, JailMode, MicroVm, StartReport,
+    VmState,
 };
-use smartvm_testkit::fixtures;
+use smartvm_testkit::{eventually, fixtures};
 
 use crate::guest::{DEADLINE, Lab};
 
@@ -222,6 +225,42 @@ async fn a_guest_is_kept_to_its_processors_and_to_its_share_of_a_block_device() 
     assert!((LENGTH - READ_AHEAD..=LENGTH).contains(&read), "{used}");
     guest.vm.cleanup().await.unwrap();
     assert!(!place.cgroup.exists() && !place.root.exists());
+}
+
+/// A copy of a control group that has lost its VM, its record and its jail, and a process in it.
+fn orphan(of: &Path, name: &str, marked: bool) -> (PathBuf, Child) {
+    const ATTRIBUTE: &str = "trusted.smartvm.jail";
+    let dir = of.parent().unwrap().join(name);
+    fs_err::create_dir(&dir).unwrap();
+    if marked {
+        let mut mark = [0; 512];
+        let length = getxattr(of, ATTRIBUTE, &mut mark).unwrap();
+        let mark = String::from_utf8(mark[..length].to_vec()).unwrap();
+        let mark = mark.replace(of.file_name().unwrap().to_str().unwrap(), name);
+        setxattr(&dir, ATTRIBUTE, mark.as_bytes(), XattrFlags::empty()).unwrap();
+    }
+    let process = Command::new("sleep").arg("1000").spawn().unwrap();
+    fs_err::write(dir.join("cgroup.procs"), process.id().to_string()).unwrap();
+    (dir, process)
+}
+
+#[tokio::test]
+async fn a_control_group_whose_record_and_jail_are_lost_is_swept_and_no_other() {
+    let (lab, _jails) = lab();
+    let vm = lab.smartvm.create_vm(&lab.config(fixtures::rootfs_ext4(), false)).unwrap();
+    let place = Place::of(&vm.start().await.unwrap());
+    let (lost, mut its_process) = orphan(&place.cgroup, "gone-1900009999", true);
+    let (of_another, mut living) = orphan(&place.cgroup, "web-1900009998", false);
+    lab.smartvm.sweep().unwrap();
+    assert!(!lost.exists(), "it is removed with what runs in it");
+    assert_eq!(its_process.wait().unwrap().signal(), Some(9));
+    assert!(of_another.exists() && living.try_wait().unwrap().is_none(), "nobody says it is ours");
+    assert!(place.cgroup.exists() && vm.state() == VmState::Running);
+    living.kill().unwrap();
+    living.wait().unwrap();
+    eventually(DEADLINE, "the group is empty", || fs_err::remove_dir(&of_another).ok());
+    vm.cleanup().await.unwrap();
+    assert!(!place.cgroup.exists());
 }
 
 #[tokio::test]

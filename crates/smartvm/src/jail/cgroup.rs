@@ -4,10 +4,11 @@
 //! into it by the process that starts it, so that no moment is unlimited.
 //!
 //! `defaults` are the limits that nobody asked for, `plan` decides what can be limited on this host,
-//! `limits` are what the kernel is told, in a `tree` of groups.
+//! `limits` are what the kernel is told, in a `tree` of groups, and a `mark` says whose a group is.
 
 mod defaults;
 mod limits;
+mod mark;
 mod plan;
 mod tree;
 
@@ -17,10 +18,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 pub(super) use defaults::default_limits;
 pub(crate) use defaults::is_in_memory;
 use limits::Limit;
+pub(super) use mark::{JailMark, marked_groups};
 pub use plan::AppliedLimits;
 pub(super) use plan::{GroupPlan, WantedLimits};
 use tree::Tree;
@@ -141,12 +144,9 @@ impl Cgroup {
 
     /// Ends what is in the group and removes it; to be gone already is success.
     pub(super) fn remove(&self) -> io::Result<()> {
-        if self.dir.exists() {
-            self.end_all()?;
-            match fs_err::remove_dir(&self.dir) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                other => other?,
-            }
+        match self.end_all().and_then(|()| fs_err::remove_dir(&self.dir)) {
+            Err(error) if is_gone(&error) => {}
+            removed => removed?,
         }
         if let Some(parent) = self.dir.parent().filter(|parent| parent.ends_with(PARENT)) {
             // It stays while there are other VMs.
@@ -197,6 +197,12 @@ impl CgroupError {
             _ => None,
         }
     }
+}
+
+/// Whether a group went in the middle of what was done to it.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(Errno::NODEV.raw_os_error())
 }
 
 fn is_populated(events: &mut fs_err::File) -> io::Result<bool> {

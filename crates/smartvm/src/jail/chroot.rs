@@ -23,6 +23,7 @@ use smartvm_dir::{Entry, HeldLock, LockState, PrivateDir, UnsafeDirectory};
 use smartvm_firecracker::{end_jail, jail_lives};
 
 use super::bounds::uid_of;
+use super::cgroup::marked_groups;
 use super::lent::give_back;
 
 /// A jail's lock.
@@ -89,8 +90,8 @@ impl ChrootBase {
         Ok(HeldJail { dir, _lock: lock })
     }
 
-    /// Removes every jail whose owner died, and returns how many those were. One that cannot be removed is
-    /// told and does not keep the others.
+    /// Removes every jail whose owner died, and returns how many those were; then the control groups of jails that
+    /// are gone. One that cannot be removed is told and does not keep the others.
     pub(crate) fn sweep(&self) -> io::Result<usize> {
         let mut removed = 0;
         for (of_program, name, _held) in self.claim_dead()? {
@@ -101,7 +102,27 @@ impl ChrootBase {
                 }
             }
         }
+        self.sweep_groups()?;
         Ok(removed)
+    }
+
+    /// Removes control groups whose jail is gone, with what runs in them. A group is made after its jail and
+    /// removed before it.
+    fn sweep_groups(&self) -> io::Result<()> {
+        for (group, mark) in marked_groups()? {
+            let jail = Path::new(mark.program()).join(mark.name());
+            if !mark.is_in(&self.path)? || self.dir.stat(jail)?.is_some() {
+                continue;
+            }
+            let dir = group.dir().display();
+            match group.remove() {
+                Ok(()) => tracing::info!(group = %dir, "removed a control group without a jail"),
+                Err(error) => {
+                    tracing::warn!(group = %dir, %error, "cannot remove a control group without a jail");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The jails that nobody owns, held so that nobody else removes them. Others make theirs meanwhile.

@@ -9,7 +9,7 @@ use smartvm_dir::{HostLockBusy, PrivateDir, UnsafeDirectory};
 use smartvm_firecracker::{FirecrackerBinary, JailSpec, ResourceLimits};
 
 use super::bounds::{JailBounds, cgroup_of, name_of};
-use super::cgroup::{AppliedLimits, Cgroup, CgroupError, GroupPlan};
+use super::cgroup::{AppliedLimits, Cgroup, CgroupError, GroupPlan, JailMark};
 use super::chroot::{HeldJail, remove_dir};
 use super::files::JailFiles;
 use super::lease::{LEASES, Leases};
@@ -130,6 +130,13 @@ impl Jail {
         let held = plan.base.make(&plan.program, &id).map_err(failed)?;
         drop(leases);
         let (cgroup, limits) = group.make()?;
+        if let Some(cgroup) = &cgroup {
+            let mark = JailMark::of(plan.base.path(), &plan.program, &id);
+            if let Err(error) = mark.and_then(|mark| cgroup.mark(&mark)) {
+                // As in a user namespace. It is only for when the record is lost.
+                tracing::debug!(%error, "the control group cannot be told whose it is");
+            }
+        }
         let files =
             JailFiles::open(held.dir.clone(), &record.dir, uid, record.gid).map_err(failed)?;
         Ok(Self { record, files: Arc::new(files), plan, cgroup, limits, _held: held })
