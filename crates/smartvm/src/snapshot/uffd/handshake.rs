@@ -62,7 +62,11 @@ pub(super) fn take_over(
             return Err(io::ErrorKind::TimedOut.into());
         }
         stream.set_read_timeout(Some(left))?;
-        let count = receive(&stream, &mut message, &mut descriptors)?;
+        let count = receive(&stream, &mut message, &mut descriptors).map_err(|error| {
+            // So the system calls the end of a read's patience; from an accept it means that nobody came.
+            let late = error.kind() == io::ErrorKind::WouldBlock;
+            if late { io::ErrorKind::TimedOut.into() } else { error }
+        })?;
         if descriptors.len() > 1 {
             return Err(io::Error::other("more than one descriptor came"));
         }
