@@ -103,6 +103,7 @@ fn a_program_inherits_nothing_of_the_agent() {
         // Those that have names: what this test itself was given of the others is no matter of the agent.
         assert_eq!(u64::from_str_radix(signals, 16).unwrap() & 0x7fff_ffff, 0, "{state}");
     }
+    assert_eq!(world.sh("ulimit -S -n").text(), "1024");
     assert_eq!(world.sh("cat /proc/self/oom_score_adj").text(), "0");
     // Who runs this test may be forbidden to protect anything: then so is the agent.
     let protect = "echo -1000 > /proc/self/oom_score_adj; cat /proc/self/oom_score_adj";

@@ -14,9 +14,9 @@ use smartvm_testkit::fixtures;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Puts itself into a control group, and then becomes process 1 of namespaces of its own, in which that group is all
-/// that there is of groups. The listening socket comes as standard input and becomes descriptor 3.
+/// that there is of groups. It may have as few files open as process 1 of a guest. The listening socket comes as standard input and becomes descriptor 3.
 const ENTER: &str = r#"
-echo $$ > "$1/cgroup.procs" && exec 3<&0 </dev/null &&
+echo $$ > "$1/cgroup.procs" && ulimit -S -n 1024 && exec 3<&0 </dev/null &&
 exec unshare --pid --fork --mount --cgroup --ipc --uts --kill-child=KILL -- sh -c '
 mount -t proc proc /proc && umount -l /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup &&
 LISTEN_PID=1 LISTEN_FDS=1 exec "$1" serve' sh "$2"

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use rustix::process::Rlimit;
 use smartvm_protocol::shared::Role;
 use smartvm_protocol::{Feature, Features, Refusal, RefusalCode};
 
 use super::cgroup::Groups;
 use super::children::Children;
 use super::exec::Kept;
+use super::open_files;
 use super::refused::refused;
 
 /// How many sessions may be open at once.
@@ -24,6 +26,7 @@ pub(crate) struct Agent {
     execs: AtomicU64,
     sessions: AtomicUsize,
     is_going_down: AtomicBool,
+    program_files: Rlimit,
 }
 
 /// A place among the open sessions, free again when it is dropped.
@@ -40,6 +43,7 @@ impl Agent {
             execs: AtomicU64::new(0),
             sessions: AtomicUsize::new(0),
             is_going_down: AtomicBool::new(false),
+            program_files: open_files::raise(),
         }
     }
 
@@ -57,6 +61,11 @@ impl Agent {
 
     pub(crate) fn kept(&self) -> &Kept {
         &self.kept
+    }
+
+    /// How many files a program may have open.
+    pub(crate) fn program_files(&self) -> Rlimit {
+        self.program_files.clone()
     }
 
     /// A number that no program has had.

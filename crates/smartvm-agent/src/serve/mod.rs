@@ -13,6 +13,7 @@ mod files;
 mod forward;
 mod listener;
 mod memory;
+mod open_files;
 mod refused;
 mod server;
 mod session;

@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::Pid;
 use rustix::process::{Gid, Uid};
+use rustix::process::{Pid, Resource, Rlimit, setrlimit};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 /// From Linux 5.7 on: the new process is born in a control group.
@@ -44,6 +44,7 @@ pub(crate) struct Launch {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) groups: Vec<u32>,
+    pub(crate) open_files: Rlimit,
     /// What becomes its standard input, output and error.
     pub(crate) stdio: [OwnedFd; 3],
     /// Whether they are a terminal, to be its own.
@@ -143,6 +144,8 @@ impl Launch {
         // The agent is the last to be killed when memory runs out, its programs are as likely as any. A guest without
         // /proc has no such order.
         give_up_protection();
+        // Lower than ours, or the same.
+        let _ = setrlimit(Resource::Nofile, self.open_files.clone());
         if let Err(error) = self.take_identity(groups) {
             return (Stage::Identity, error);
         }

@@ -64,6 +64,7 @@ pub(crate) fn start(agent: &Agent, exec: u64, request: &StartExec) -> Result<Run
         uid: identity.uid,
         gid: identity.gid,
         groups: identity.groups,
+        open_files: agent.program_files(),
         stdio,
         terminal: request.terminal.is_some(),
     };
