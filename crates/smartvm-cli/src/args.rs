@@ -62,8 +62,9 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Where sockets and private copies of drives of running VMs are [default: /run/smartvm/vms for
-    /// root, else $XDG_RUNTIME_DIR/smartvm or a private directory in /dev/shm]
+    /// Where the sockets and records of running VMs are, and the private copies of drives of those that are not
+    /// jailed: of others they are in --jail-dir [default: /run/smartvm/vms for root, else
+    /// $XDG_RUNTIME_DIR/smartvm or a private directory in /dev/shm]
     #[arg(
         long,
         global = true,
@@ -72,8 +73,8 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) runtime_dir: Option<PathBuf>,
-    /// Where jails are made, on a file system that allows devices and programs [default: `jail` in
-    /// the data directory]
+    /// Where jails are made, with the private copies of their drives, on a file system that allows devices and
+    /// programs [default: `jail` in the data directory]
     #[arg(
         long,
         global = true,

@@ -31,6 +31,7 @@ cases![
     a_late_socket_is_waited_for,
     an_end_before_the_answer_is_told_with_the_log,
     nonsense_in_place_of_an_answer_is_told,
+    one_that_never_listens_and_one_that_never_answers_are_not_waited_for_without_end,
     another_program_is_not_firecracker,
     a_socket_path_too_long_is_refused_before_the_start,
     what_is_at_the_sockets_path_is_not_touched,
@@ -176,6 +177,18 @@ async fn nonsense_in_place_of_an_answer_is_told() {
     let fake = fake("answers-nonsense").await;
     let error = fake.process.ready().await.unwrap_err();
     assert_eq!(error.code(), "SOCKET_REQUEST_FAILED");
+}
+
+async fn one_that_never_listens_and_one_that_never_answers_are_not_waited_for_without_end() {
+    let (deaf, dumb) = (fake("never-listens").await, fake("listens-and-never-answers").await);
+    let (deaf_said, dumb_said) = tokio::join!(deaf.process.ready(), dumb.process.ready());
+    assert_eq!(deaf_said.unwrap_err().code(), "SOCKET_TIMEOUT");
+    assert_eq!(dumb_said.unwrap_err().code(), "API_TIMEOUT");
+    for late in [deaf, dumb] {
+        assert!(late.process.try_exited().is_none(), "it is its caller's to end");
+        let ended = late.process.terminate(TERM_THEN_KILL.as_slice()).await;
+        assert!(ended.exit.is_some());
+    }
 }
 
 async fn another_program_is_not_firecracker() {

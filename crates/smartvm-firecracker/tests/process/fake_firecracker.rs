@@ -83,6 +83,10 @@ fn behave(id: &str, socket: &str) -> ExitCode {
             stderr().write_all(b"no KVM\n").unwrap();
             ExitCode::from(1)
         }
+        "listens-and-never-answers" => {
+            let _listener = UnixListener::bind(socket).unwrap();
+            wait()
+        }
         _ => wait(),
     }
 }

@@ -15,10 +15,23 @@ fn main() -> ExitCode {
     if fake_firecracker::is_meant(&arguments) {
         return fake_firecracker::run(&arguments);
     }
+    let all = || cases::ALL.iter().chain(spawning::ALL).chain(flood::ALL);
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    if has("--list") {
+        // As nextest asks: without this it would find no test here, and run none.
+        for (name, _) in all().filter(|_| !has("--ignored")) {
+            println!("{name}: test");
+        }
+        return ExitCode::SUCCESS;
+    }
     let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
+    let is_meant = |name: &str, filter: &String| match has("--exact") {
+        true => name == filter,
+        false => name.contains(filter.as_str()),
+    };
     let mut failed = 0;
-    for (name, case) in cases::ALL.iter().chain(spawning::ALL).chain(flood::ALL) {
-        if filter.is_some_and(|filter| !name.contains(filter.as_str())) {
+    for (name, case) in all() {
+        if filter.is_some_and(|filter| !is_meant(name, filter)) {
             continue;
         }
         let outcome = catch_unwind(case);
