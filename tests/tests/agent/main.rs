@@ -13,6 +13,7 @@ mod forwards;
 mod host;
 mod input;
 mod keeping;
+mod library;
 mod output;
 mod shutdown;
 mod starts;
