@@ -17,7 +17,20 @@ use smartvm_testkit::{eventually, fixtures};
 use crate::guest::{DEADLINE, Lab};
 
 /// A file system that allows devices and programs, for jails, until it is dropped.
-struct Jails(PathBuf);
+pub(crate) struct Jails(PathBuf);
+
+impl Jails {
+    pub(crate) fn in_dir(dir: &Path) -> Self {
+        let base = dir.join("jails");
+        fs_err::create_dir(&base).unwrap();
+        mount("tmpfs", &base, "tmpfs", MountFlags::empty(), c"size=256m,mode=0700").unwrap();
+        Self(base)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
 
 impl Drop for Jails {
     fn drop(&mut self) {
@@ -27,15 +40,13 @@ impl Drop for Jails {
 
 /// A lab whose VMs are jailed.
 fn lab() -> (Lab, Jails) {
-    let mut base = PathBuf::new();
+    let mut jails = None;
     let lab = Lab::with(|options, home| {
-        base = home.path().join("jails");
-        fs_err::create_dir(&base).unwrap();
-        mount("tmpfs", &base, "tmpfs", MountFlags::empty(), c"size=256m,mode=0700").unwrap();
+        let made = jails.insert(Jails::in_dir(home.path()));
         options.jail = JailMode::Required;
-        options.chroot_base_dir = Some(base.clone());
+        options.chroot_base_dir = Some(made.path().to_owned());
     });
-    (lab, Jails(base))
+    (lab, jails.unwrap())
 }
 
 struct Place {

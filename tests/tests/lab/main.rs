@@ -19,5 +19,6 @@ mod guest;
 mod jail;
 mod network;
 mod opt_in;
+mod programs;
 mod snapshots;
 mod wireguard;
