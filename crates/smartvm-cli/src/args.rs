@@ -7,6 +7,7 @@ use clap::{ArgAction, Parser, Subcommand};
 use crate::api::ApiArgs;
 use crate::audit::AuditArgs;
 use crate::completions::CompletionsArgs;
+use crate::cp::CpArgs;
 use crate::exec::ExecArgs;
 use crate::exit_code::Exit;
 use crate::firecracker::FirecrackerArgs;
@@ -162,6 +163,7 @@ pub(crate) enum Verb {
     Doctor,
     Api(ApiArgs),
     Audit(AuditArgs),
+    Cp(CpArgs),
     Exec(ExecArgs),
     Firecracker(FirecrackerArgs),
     Image(ImageArgs),

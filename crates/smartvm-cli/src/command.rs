@@ -11,7 +11,7 @@ use crate::printer::Printer;
 use crate::run::terminal;
 use crate::settings::Settings;
 use crate::{
-    api, audit, completions, doctor, exec, firecracker, image, kernel, logging, metrics, net,
+    api, audit, completions, cp, doctor, exec, firecracker, image, kernel, logging, metrics, net,
     rootfs, run, snapshot, version,
 };
 
@@ -60,6 +60,7 @@ fn perform(verb: Verb, settings: &Settings, printer: Printer) -> Result<Exit, Fa
         Verb::Doctor => doctor::perform(settings, printer),
         Verb::Api(args) => api::perform(&args, settings, printer),
         Verb::Audit(args) => audit::perform(&args, settings, printer),
+        Verb::Cp(args) => cp::perform(&args, settings, printer),
         Verb::Exec(args) => exec::perform(&args, settings, printer),
         Verb::Firecracker(args) => firecracker::perform(&args.verb, settings, printer),
         Verb::Image(args) => image::perform(&args.verb, settings, printer),

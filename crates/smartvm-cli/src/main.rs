@@ -9,6 +9,7 @@ mod args;
 mod audit;
 mod command;
 mod completions;
+mod cp;
 mod doctor;
 mod exec;
 mod exit_code;

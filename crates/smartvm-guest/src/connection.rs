@@ -127,12 +127,22 @@ impl Incoming {
         }
     }
 
+    /// What has come and was not looked at, and the stream, when no frames follow.
+    pub(crate) fn into_raw(self) -> (Vec<u8>, OwnedReadHalf) {
+        (self.piece[self.unread].to_vec(), self.stream)
+    }
+
     fn lost(&self, source: io::Error) -> GuestError {
         GuestError::Lost { doing: self.doing, source }
     }
 }
 
 impl Outgoing {
+    /// The stream, when no frames follow.
+    pub(crate) fn into_raw(self) -> OwnedWriteHalf {
+        self.stream
+    }
+
     /// Sends a frame.
     pub(crate) async fn send(&mut self, frame: &HostFrame) -> Result<(), GuestError> {
         let mut bytes = Vec::new();

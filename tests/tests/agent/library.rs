@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use smartvm_guest::{Dial, Dialling, Guest, Role, Stdio, TerminalSize, Unreachable};
+use smartvm_guest::{Dial, Dialling, Guest, Role, Stdio, TerminalSize, Unreachable, WriteOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -134,4 +134,90 @@ async fn the_agent_answers_for_itself_and_ends_the_guest() {
     assert_eq!((facts.role, facts.execs, facts.frozen), (Role::Init, 0, false));
     within(guest.shut_down(Duration::from_secs(1), None)).await.unwrap();
     world.wait_for_end();
+}
+
+#[tokio::test]
+async fn a_file_goes_into_the_guest_and_comes_back() {
+    let world = World::new();
+    let guest = guest(&world);
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("file");
+    let content: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+    let options = WriteOptions { mode: Some(0o640), atomic: true, ..WriteOptions::default() };
+    let mut writer = within(guest.create_file(&path, options)).await.unwrap();
+    within(writer.write(&content)).await.unwrap();
+    assert!(!path.exists(), "it is put in its place when it is whole");
+    assert_eq!(within(writer.finish()).await.unwrap(), content.len() as u64);
+
+    let mut file = within(guest.open_file(&path)).await.unwrap();
+    let found = file.found();
+    assert_eq!((found.mode & 0o777, found.size), (0o640, Some(content.len() as u64)));
+    let mut read = Vec::new();
+    while let Some(piece) = within(file.next()).await.unwrap() {
+        read.extend(piece);
+    }
+    assert!(read == content, "{} bytes came back", read.len());
+
+    // One that is given up leaves nothing.
+    let other = place.path().join("other");
+    let mut writer = within(guest.create_file(&other, options)).await.unwrap();
+    within(writer.write(b"half")).await.unwrap();
+    drop(writer);
+    wait_for("the end of the draft", || {
+        (fs_err::read_dir(place.path()).unwrap().count() == 1).then_some(())
+    });
+    let error = within(guest.open_file(&other)).await.unwrap_err();
+    assert_eq!(error.code(), "GUEST_NO_FILE");
+    let error = within(guest.open_file(place.path())).await.unwrap_err();
+    assert_eq!(error.code(), "GUEST_WRONG_KIND_OF_FILE");
+}
+
+#[tokio::test]
+async fn a_tree_comes_out_of_the_guest_and_goes_in_elsewhere() {
+    let world = World::new();
+    let guest = guest(&world);
+    let place = tempfile::tempdir().unwrap();
+    let (source, target) = (place.path().join("source"), place.path().join("target"));
+    fs_err::create_dir_all(source.join("a/b")).unwrap();
+    fs_err::create_dir(&target).unwrap();
+    fs_err::write(source.join("a/b/file"), vec![7; 200_000]).unwrap();
+    std::os::unix::fs::symlink("b/file", source.join("a/link")).unwrap();
+    let mut out = within(guest.open_tree(&source)).await.unwrap();
+    let mut into = within(guest.unpack_tree(&target, WriteOptions::default())).await.unwrap();
+    while let Some(piece) = within(out.next()).await.unwrap() {
+        within(into.write(&piece)).await.unwrap();
+    }
+    within(into.finish()).await.unwrap();
+    assert_eq!(fs_err::read(target.join("source/a/b/file")).unwrap(), vec![7; 200_000]);
+    let link = fs_err::read_link(target.join("source/a/link")).unwrap();
+    assert_eq!(link, std::path::Path::new("b/file"));
+
+    let damaged = async {
+        let mut into = guest.unpack_tree(&target, WriteOptions::default()).await?;
+        into.write(&vec![b'x'; 4096]).await?;
+        into.finish().await
+    };
+    assert_eq!(within(damaged).await.unwrap_err().code(), "GUEST_ARCHIVE_REFUSED");
+}
+
+#[tokio::test]
+async fn a_port_of_the_guest_is_reached_without_a_network_and_each_half_ends_by_itself() {
+    let world = World::new();
+    let guest = guest(&world);
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("service.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = Vec::new();
+        stream.read_to_end(&mut asked).await.unwrap();
+        // It answers after the end of the question.
+        stream.write_all(&asked.repeat(2)).await.unwrap();
+    });
+    let forwarded = within(guest.connect_unix(&path)).await.unwrap();
+    let mut answer = Vec::new();
+    within(forwarded.carry(&b"question"[..], &mut answer)).await.unwrap();
+    assert_eq!(answer, b"questionquestion");
+    let error = within(guest.connect_tcp([127, 0, 0, 1].into(), 1)).await.unwrap_err();
+    assert_eq!(error.code(), "GUEST_FAILED");
 }
