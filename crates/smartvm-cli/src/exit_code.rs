@@ -137,6 +137,7 @@ impl Exit {
                 | "BUNDLE_BUILD_FAILED"
                 | "DRIVE_UNUSABLE"
                 | "ENV_FILE_UNREADABLE"
+                | "FILE_UNREADABLE"
                 | "FIREWALL_UNREADABLE"
                 | "INITRD_UNREADABLE"
                 | "INVALID_CONFIG"

@@ -76,6 +76,41 @@ impl Drop for Running {
     }
 }
 
+/// Copies a file and a tree into the guest `web` and out of it.
+fn files_go_in_and_out(place: &Place, content: &[u8], exec: impl Fn(&[&str]) -> Output) {
+    let cp = |from: &str, to: &str, input: &[u8]| {
+        let mut command = smartvm(place);
+        command.args(["cp", from, to]);
+        let copied = output(command, input);
+        assert!(copied.status.success(), "cp {from} {to}: {}", text(&copied.stderr));
+        copied.stdout
+    };
+    let dir = place.home.path().join("files");
+    fs_err::create_dir_all(dir.join("tree/sub")).unwrap();
+    let (file, back) = (dir.join("file"), dir.join("back"));
+    fs_err::write(&file, content).unwrap();
+    fs_err::write(dir.join("tree/sub/leaf"), "leaf").unwrap();
+
+    cp(file.to_str().unwrap(), "web:/tmp", b"");
+    let counted = exec(&["wc", "-c", "/tmp/file"]);
+    assert_eq!(text(&counted.stdout), format!("{} /tmp/file\n", content.len()));
+    cp("web:/tmp/file", back.to_str().unwrap(), b"");
+    assert!(fs_err::read(&back).unwrap() == content);
+
+    let tar = Command::new("tar").arg("-C").arg(&dir).args(["-c", "tree"]).output().unwrap();
+    cp("-", "web:/tmp", &tar.stdout);
+    assert_eq!(text(&exec(&["cat", "/tmp/tree/sub/leaf"]).stdout), "leaf");
+    let tree = cp("web:/tmp/tree", "-", b"");
+    let mut list = Command::new("tar");
+    list.arg("-t");
+    assert!(text(&output(list, &tree).stdout).contains("tree/sub/leaf\n"));
+
+    let mut command = smartvm(place);
+    command.args(["cp", "web:/no/such/file", back.to_str().unwrap()]);
+    let missing = output(command, b"");
+    assert_eq!(missing.status.code(), Some(3), "{}", text(&missing.stderr));
+}
+
 #[test]
 fn a_vm_whose_job_is_a_program_has_its_streams_and_its_exit_code() {
     let place = Place::new();
@@ -125,6 +160,8 @@ fn programs_run_beside_each_other_in_a_guest_and_end_as_they_say() {
         (0..1 << 20).map(|byte: u32| (byte * 7 + byte / 251).to_le_bytes()[0]).collect();
     let back = output(exec(&["-i"], &["cat"]), &megabyte);
     assert!(back.stdout == megabyte, "{} bytes came back", back.stdout.len());
+
+    files_go_in_and_out(&place, &megabyte, |argv| output(exec(&[], argv), b""));
 
     // Ten at once, each its own.
     let ten: Vec<_> = (0..10)
