@@ -4,6 +4,7 @@
 mod attach;
 mod floor;
 mod many;
+mod neighbour;
 mod policy;
 mod remove;
 
@@ -22,6 +23,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     attach::run(dir.path())?;
     many::run(dir.path())?;
     policy::run()?;
+    neighbour::run(dir.path())?;
     remove::run()
 }
 

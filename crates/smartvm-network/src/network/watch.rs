@@ -224,7 +224,7 @@ impl Watcher {
         }
         if self.changes.any() {
             for damage in restore(&record, &guests, kernel)? {
-                tracing::warn!(%network, "another program has changed a network, which is mended: {damage}");
+                tracing::warn!(%network, "another program has changed a network; what is ours of it is mended: {damage}");
             }
             // A link may be there by which answers come in.
             need_forwarding(&record, &self.host, kernel, &StepHook::default())?;
