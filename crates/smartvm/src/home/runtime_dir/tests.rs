@@ -1,4 +1,4 @@
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use smartvm_dir::LockState;
 use smartvm_firecracker::ProcessIdentity;
@@ -202,6 +202,8 @@ fn a_process_of_the_vm_that_outlived_its_owner_is_ended() {
 #[test]
 fn a_link_in_place_of_the_runtime_directory_or_above_it_is_refused() {
     let (shared, ours) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // Anybody may put a link there.
+    fs_err::set_permissions(shared.path(), PermissionsExt::from_mode(0o1777)).unwrap();
     symlink(ours.path(), shared.path().join("link")).unwrap();
     for path in ["link", "link/runtime"] {
         let refused = RuntimeDir::open(&shared.path().join(path), JailBounds::none());
