@@ -29,6 +29,9 @@ use super::lent::give_back;
 /// A jail's lock.
 const LOCK: &str = "lock";
 
+/// What is in a jail besides.
+const PARTS: [&str; 4] = ["root", "lent", "guard", "guard.json"];
+
 /// The directory of all jails, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct ChrootBase {
@@ -149,7 +152,9 @@ impl ChrootBase {
         of_program: &PrivateDir,
         jail: &Entry,
     ) -> io::Result<Option<(String, Option<HeldLock>)>> {
-        let Some(name) = jail.name().to_str() else { return Ok(None) };
+        // Whoever named the directory of jails may have named one with something else in it.
+        let name = jail.name().to_str().filter(|name| uid_of(name).is_some());
+        let Some(name) = name else { return Ok(None) };
         let Some(dir) = of_program.dir(name)? else { return Ok(None) };
         Ok(match dir.try_lock(LOCK)? {
             LockState::Held => None,
@@ -158,7 +163,9 @@ impl ChrootBase {
             // which says nothing of who lives.
             _ => {
                 let _whole = self.lock()?;
-                let idle = matches!(dir.try_lock(LOCK)?, LockState::Missing) && !jail_lives(&dir)?;
+                let idle = is_part_of_jail(&dir)?
+                    && matches!(dir.try_lock(LOCK)?, LockState::Missing)
+                    && !jail_lives(&dir)?;
                 idle.then(|| (name.to_owned(), None))
             }
         })
@@ -167,6 +174,13 @@ impl ChrootBase {
     fn lock(&self) -> io::Result<HeldLock> {
         self.dir.lock(".lock")
     }
+}
+
+/// Whether a directory without a lock has what a jail has, one that was removed half-way too.
+fn is_part_of_jail(dir: &PrivateDir) -> io::Result<bool> {
+    let entries = dir.entries()?;
+    let is_ours = |entry: &Entry| PARTS.iter().any(|part| entry.name() == *part);
+    Ok(entries.is_empty() || entries.iter().any(is_ours))
 }
 
 /// Ends what runs in a jail, gives back what was lent to it and removes its directory; to be gone
@@ -212,5 +226,31 @@ impl ChrootBaseError {
                     .to_owned(),
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_removes_jails_of_the_dead_and_nothing_else_that_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = ChrootBase::open(dir.path()).unwrap();
+        let program = Path::new("firecracker");
+        let living = base.make(program, "web-70000").unwrap();
+        drop(base.make(program, "dead-70001").unwrap());
+        fs_err::remove_file(dir.path().join("firecracker/dead-70001/lock")).unwrap();
+        drop(base.make(program, "locked-70002").unwrap());
+        // As in a directory that somebody named by mistake.
+        for name in ["www/site", "www/site-2026", "firecracker/notes"] {
+            fs_err::create_dir_all(dir.path().join(name).join("content")).unwrap();
+        }
+        assert_eq!(base.sweep().unwrap(), 2);
+        for name in ["firecracker/web-70000", "www/site", "www/site-2026", "firecracker/notes"] {
+            assert!(dir.path().join(name).exists(), "{name}");
+        }
+        drop(living);
+        assert_eq!(base.sweep().unwrap(), 1);
     }
 }
