@@ -1,5 +1,7 @@
 //! Commands that make images and are ended by signals leave nothing.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
