@@ -16,10 +16,8 @@ const PIECE: usize = 64 << 10;
 
 /// Writes a file of this host to `path`, or into it where it is a directory.
 pub(super) async fn file(guest: &Guest, from: &Path, path: &str) -> Result<(), Failure> {
-    let unreadable = |error: &dyn std::error::Error| {
-        let message = format!("failed to read `{}`", from.display());
-        Failure::new("FILE_UNREADABLE", message).caused_by(error)
-    };
+    // It names the file.
+    let unreadable = |error: &std::io::Error| Failure::of(error, "FILE_UNREADABLE", None);
     let source = fs_err::File::open(from).map_err(|error| unreadable(&error))?;
     let found = source.metadata().map_err(|error| unreadable(&error))?;
     if found.is_dir() {
