@@ -65,7 +65,7 @@ impl Agent {
 
     /// How many files a program may have open.
     pub(crate) fn program_files(&self) -> Rlimit {
-        self.program_files.clone()
+        self.program_files
     }
 
     /// A number that no program has had.

@@ -13,7 +13,7 @@ pub(crate) fn raise() -> Rlimit {
     let wanted = Rlimit { current: more(given.current), maximum: more(given.maximum) };
     // Only root of the machine may have more than it was allowed.
     if setrlimit(Resource::Nofile, wanted).is_err() {
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: given.maximum, ..given.clone() });
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: given.maximum, ..given });
     }
     given
 }

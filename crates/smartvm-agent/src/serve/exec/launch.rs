@@ -145,7 +145,7 @@ impl Launch {
         // /proc has no such order.
         give_up_protection();
         // Lower than ours, or the same.
-        let _ = setrlimit(Resource::Nofile, self.open_files.clone());
+        let _ = setrlimit(Resource::Nofile, self.open_files);
         if let Err(error) = self.take_identity(groups) {
             return (Stage::Identity, error);
         }
