@@ -58,10 +58,6 @@ impl Failure {
         hint: Option<String>,
     ) -> Self {
         let mut failure = Self { hint, ..Self::new(code, error.to_string()) };
-        let causes = io_kinds(error);
-        if let Some(exit) = causes.into_iter().find_map(|kind| Exit::for_named_file(code, kind)) {
-            failure.exit = exit;
-        }
         if failure.hint.is_none() && lacks_descriptors(error) {
             failure.hint = Some(
                 "too many files are open: raise the limit of this process (`ulimit -n`, LimitNOFILE= \
@@ -93,9 +89,14 @@ impl Failure {
         Self::new("OUTPUT_FAILED", "failed to write to standard output").caused_by(error)
     }
 
-    /// Adds `source` and everything behind it.
-    pub(crate) fn caused_by(mut self, source: &dyn Error) -> Self {
-        let mut next = Some(source);
+    /// Adds `source` and everything behind it. Where it says that a file that was named is not there, the exit code
+    /// says so as well.
+    pub(crate) fn caused_by(mut self, source: &(dyn Error + 'static)) -> Self {
+        let kinds = io_kinds(source).into_iter();
+        if let Some(exit) = kinds.filter_map(|kind| Exit::for_named_file(&self.code, kind)).next() {
+            self.exit = exit;
+        }
+        let mut next: Option<&dyn Error> = Some(source);
         while let Some(error) = next {
             let text = error.to_string();
             // A transparent wrapper says what its source says.

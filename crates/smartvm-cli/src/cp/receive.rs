@@ -22,7 +22,7 @@ pub(super) async fn file(guest: &Guest, path: &str, to: &Path) -> Result<(), Fai
         }
         failure
     })?;
-    let unwritable = |error: &dyn std::error::Error| {
+    let unwritable = |error: &(dyn std::error::Error + 'static)| {
         let message = format!("failed to write `{}`", target.display());
         Failure::new("FILE_UNWRITABLE", message).caused_by(error)
     };
@@ -74,7 +74,7 @@ impl Draft {
     async fn take(
         &mut self,
         mut source: GuestFile,
-        unwritable: &impl Fn(&dyn std::error::Error) -> Failure,
+        unwritable: &impl Fn(&(dyn std::error::Error + 'static)) -> Failure,
     ) -> Result<(), Failure> {
         while let Some(piece) = source.next().await.map_err(|error| of_guest(&error))? {
             let Some(mut file) = self.file.take() else { return Ok(()) };

@@ -11,7 +11,7 @@ pub(super) fn read(
     path: &Path,
     here: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Vec<(OsString, OsString)>, Failure> {
-    let failed = |error: &dyn std::error::Error| {
+    let failed = |error: &(dyn std::error::Error + 'static)| {
         let message = format!("failed to read the variables in `{}`", path.display());
         Failure::new("ENV_FILE_UNREADABLE", message).caused_by(error)
     };

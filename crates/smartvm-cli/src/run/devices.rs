@@ -71,12 +71,13 @@ impl DeviceArgs {
                 let message = format!("failed to read the firewall `{}`", path.display());
                 Failure::new("FIREWALL_UNREADABLE", message).caused_by(&error)
             })?;
-            let invalid = |error: &dyn std::error::Error| {
+            let invalid = |error: &(dyn std::error::Error + 'static)| {
                 let message = format!("the firewall `{}` is invalid", path.display());
                 Failure::new("INVALID_FIREWALL_CONFIG", message).caused_by(error)
             };
-            let firewall: FirewallConfig =
-                serde_json::from_str(&text).map_err(|error| invalid(&error))?;
+            let object = smartvm_json::object(text.as_bytes()).map_err(|error| invalid(&error))?;
+            let firewall: Result<FirewallConfig, _> = serde_json::from_value(Value::Object(object));
+            let firewall = firewall.map_err(|error| invalid(&error))?;
             firewall.to_policy().map_err(|error| invalid(&error))?;
             interface.firewall = Some(firewall);
         }
@@ -115,9 +116,9 @@ impl DeviceArgs {
 
 fn read_object(path: &Path) -> Result<Map<String, Value>, Failure> {
     let what = format!("failed to read the metadata {}", path.display());
-    let failed = |error: &dyn std::error::Error| {
+    let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::new("METADATA_UNREADABLE", what.clone()).caused_by(error)
     };
     let text = fs_err::read_to_string(path).map_err(|error| failed(&error))?;
-    serde_json::from_str(&text).map_err(|error| failed(&error))
+    smartvm_json::object(text.as_bytes()).map_err(|error| failed(&error))
 }

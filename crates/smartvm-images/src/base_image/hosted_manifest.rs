@@ -169,7 +169,7 @@ impl HostedManifest {
         if text.len() as u64 > MAX_MANIFEST_BYTES {
             return Err(ParseManifestError::TooLarge);
         }
-        let value: Value = serde_json::from_slice(text).map_err(ParseManifestError::NotJson)?;
+        let value = smartvm_json::value(text).map_err(ParseManifestError::NotJson)?;
         Ok(manifest_fields::read(&value)?)
     }
 

@@ -98,8 +98,9 @@ impl FirewallConfig {
     pub fn from_json(text: &str) -> Result<EgressPolicy, InvalidFirewallConfig> {
         let invalid =
             |error: serde_json::Error| InvalidFirewallConfig { breaches: vec![error.to_string()] };
-        // An object, where a derived reader would take a list of its values as well.
-        let object: serde_json::Map<_, _> = serde_json::from_str(text).map_err(invalid)?;
+        // An object, where a derived reader would take a list of its values as well, and no key in it twice: of two
+        // policies it would be the last.
+        let object = smartvm_json::object(text.as_bytes()).map_err(invalid)?;
         let config = Self::deserialize(serde_json::Value::Object(object)).map_err(invalid)?;
         config.to_policy()
     }
@@ -225,6 +226,13 @@ mod tests {
         }
         let both = r#"{"egress":{"defaultAction":"x","rules":[{"action":"y","to":"z"}]}}"#;
         assert_eq!(FirewallConfig::from_json(both).unwrap_err().breaches().len(), 3);
+    }
+
+    #[test]
+    fn of_two_policies_the_last_does_not_win_in_silence() {
+        let text = r#"{"egress":{"defaultAction":"deny"},"egress":{"defaultAction":"allow"}}"#;
+        let error = FirewallConfig::from_json(text).unwrap_err();
+        assert!(error.to_string().contains("`egress` stands there twice"), "{error}");
     }
 
     proptest! {

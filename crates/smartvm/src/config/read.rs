@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use smartvm_json::{Misfit, ReadJsonError};
 
 use super::invalid::{Breaches, InvalidConfig};
 use super::known_keys::KnownKeys;
@@ -29,31 +29,41 @@ pub enum ReadConfigError {
         /// The file.
         path: PathBuf,
     },
-    /// The text is not JSON of the right shape.
+    /// The text is not JSON, or a key stands there twice.
     #[error("cannot parse the configuration")]
     Parse(#[source] serde_json::Error),
-    /// The JSON has keys that nobody reads.
+    /// The JSON has keys that nobody reads, lacks some, or has values that do not fit: all of them.
     #[error(transparent)]
     Keys(InvalidConfig),
+    /// It is a file's.
+    #[error("configuration {} cannot be used", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<Self>,
+    },
 }
 
 impl VmConfig {
-    /// Reads a configuration from JSON text.
+    /// Reads a configuration from JSON text; a byte order mark is skipped.
     ///
     /// # Errors
-    /// The text is not JSON of the right shape, or it has a key that is not understood: a
-    /// misspelt `isReadOnly` must not quietly make a drive writable. Code `INVALID_CONFIG`.
+    /// The text is not JSON, a key stands there twice, is missing or not understood, or a value does not fit. A
+    /// misspelt `isReadOnly` must not quietly make a drive writable, nor a second one that says otherwise. Code
+    /// `INVALID_CONFIG`.
     pub fn from_json(text: &str) -> Result<Self, ReadConfigError> {
-        // A map, not any value: an array would pass for an object with all keys absent.
-        let keys: serde_json::Map<String, Value> =
-            serde_json::from_str(text).map_err(ReadConfigError::Parse)?;
-        let mut unknown = Vec::new();
-        let config = serde_ignored::deserialize(Value::Object(keys), |path| {
-            unknown.push(path.to_string());
-        })
-        .map_err(ReadConfigError::Parse)?;
-        refuse(&unknown).map_err(ReadConfigError::Keys)?;
-        Ok(config)
+        let (misfits, ignored) = match smartvm_json::read::<Self>(text) {
+            Ok(read) => {
+                refuse(&[], &read.ignored).map_err(ReadConfigError::Keys)?;
+                return Ok(read.value);
+            }
+            Err(ReadJsonError::Misfits { misfits, ignored }) => (misfits, ignored),
+            Err(ReadJsonError::Syntax(error)) => return Err(ReadConfigError::Parse(error)),
+            Err(error) => return Err(ReadConfigError::Parse(serde::de::Error::custom(error))),
+        };
+        refuse(&misfits, &ignored).map_err(ReadConfigError::Keys)?;
+        unreachable!("misfits are breaches, and there is one at least")
     }
 
     /// Reads a configuration file.
@@ -65,7 +75,11 @@ impl VmConfig {
         if fs_err::metadata(path).map_err(read)?.len() > MAX_BYTES {
             return Err(ReadConfigError::TooLarge { path: path.to_owned() });
         }
-        Self::from_json(&fs_err::read_to_string(path).map_err(read)?)
+        let text = fs_err::read_to_string(path).map_err(read)?;
+        Self::from_json(&text).map_err(|source| ReadConfigError::InFile {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
     }
 }
 
@@ -73,9 +87,12 @@ impl VmConfig {
 const SUGGESTIONS: usize = 32;
 const LONGEST_MISTAKE: usize = 64;
 
-/// Names every key that nobody reads, with the one that may have been meant.
-fn refuse(unknown: &[String]) -> Result<(), InvalidConfig> {
+/// Names every value that does not fit, and every key that nobody reads, with the one that may have been meant.
+fn refuse(misfits: &[Misfit], unknown: &[String]) -> Result<(), InvalidConfig> {
     let mut breaches = Breaches::default();
+    for Misfit { path, problem, line, column, .. } in misfits {
+        breaches.add(path.clone(), format!("{problem} (line {line}, column {column})"));
+    }
     if !unknown.is_empty() {
         let known = KnownKeys::of::<VmConfig>();
         for (number, ignored) in unknown.iter().enumerate() {
@@ -175,8 +192,30 @@ mod tests {
 
     #[test]
     fn text_that_is_not_json_is_refused() {
-        for text in ["", "{", "[]", "{\"drives\":3}", "\u{0}"] {
+        for text in ["", "{", "[]", "\u{0}"] {
             assert!(matches!(VmConfig::from_json(text), Err(ReadConfigError::Parse(_))), "{text}");
         }
+    }
+
+    #[test]
+    fn a_drive_that_is_read_only_and_is_not_is_refused() {
+        let text = r#"{"drives":[{"isReadOnly":true,"isReadOnly":false}]}"#;
+        match VmConfig::from_json(text) {
+            Err(ReadConfigError::Parse(error)) => {
+                assert!(error.to_string().contains("`isReadOnly` stands there twice"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn values_that_do_not_fit_and_keys_that_are_not_known_are_told_together() {
+        let text = "{\n\"machineConfig\":{\"vcpuCount\":\"two\",\"memSizeMib\":64},\n\"drives\":3,\"kernel\":1}";
+        let errors = key_errors(text);
+        let [count, drives, .., unknown] = &errors[..] else { panic!("{errors:?}") };
+        assert!(count.starts_with("machineConfig.vcpuCount does not fit: "), "{count}");
+        assert!(count.ends_with("expected u32 (line 2, column 30)"), "{count}");
+        assert!(drives.starts_with("drives does not fit"), "{drives}");
+        assert!(unknown.starts_with("kernel is not a known key"), "{unknown}");
     }
 }
