@@ -211,6 +211,8 @@ pub const ERROR_CODES: &[ErrorCode] = {
         row("RESTORE_FAILED", Unavailable, "a restore failed"),
         row("ROOTFS_CLONE_FAILED", Unavailable, "a root file system cannot be copied"),
         row("ROOTFS_CREATE_FAILED", Unavailable, "a root file system cannot be made"),
+        row("ROOTFS_NOT_FOUND", NotFound, "there is no such root file system"),
+        row("ROOTFS_REMOVE_FAILED", Unavailable, "a root file system cannot be removed"),
         row("ROOTFS_RESIZE_FAILED", Unavailable, "a root file system cannot be resized"),
         row("ROOTFS_SHRINK_REFUSED", Conflict, "its files need more than that"),
         row(
