@@ -62,7 +62,7 @@ struct Draft {
 
 impl Draft {
     fn beside(target: &Path) -> std::io::Result<Self> {
-        let name = target.file_name().unwrap_or(OsStr::new("file"));
+        let name = target.file_name().unwrap_or_else(|| OsStr::new("file"));
         let mut draft = OsString::from(".");
         draft.push(name);
         draft.push(format!(".{}~", std::process::id()));

@@ -49,7 +49,7 @@ const PAGE: usize = 4096;
 const SIZE: usize = 32 << 20;
 
 /// Answers a request to load a snapshot, and returns whether it is to be answered.
-pub fn load(lie: &str, socket: &str) -> bool {
+pub(crate) fn load(lie: &str, socket: &str) -> bool {
     let stream = UnixStream::connect(socket).unwrap();
     let (uffd, memory) = registered();
     let fd = uffd.as_raw_fd();
