@@ -13,7 +13,7 @@
 //! | `SMARTVM_RELEASE_URL` | where Firecracker comes from | `firecracker install --release-url` |
 //! | `SMARTVM_AUDIT` | whether it is written down who asks for what | `--audit` |
 //! | `SMARTVM_DISK_BUDGET` | how much of the disk VMs may come to take | `--disk-budget` |
-//! | `SMARTVM_VERIFY_KEY` | which key images and snapshots must be signed by | `--verify` of `run`, `snapshot restore` |
+//! | `SMARTVM_VERIFY_KEY` | which key images and snapshots must be signed by | `--verify` of `run`, `snapshot restore`; `image pull --verify-key` |
 //! | `SMARTVM_AGENT` | which guest init `kernel import` packs | `kernel import --init` |
 //! | `XDG_DATA_HOME`, `HOME` | the default data directory of a user who is not root | |
 //! | `XDG_RUNTIME_DIR` | the same for the runtime directory | |

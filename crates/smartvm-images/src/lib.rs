@@ -58,8 +58,8 @@ pub use host_tool::{HostToolError, HostTools, TOOL_USERS, ToolConfinement};
 pub use image_lock::{ImageLock, ImageLockError};
 pub use kernel::{
     ImportKernel, ImportKernelError, KernelImage, KernelStore, KernelStoreError, KernelVersion,
-    ModuleIndex, ParseImageError, ParseModulesError, StoredKernel, UnpackKernelError,
-    VerifyKernelError,
+    ModuleIndex, OpenContainerError, ParseImageError, ParseModulesError, StoredKernel,
+    UnpackKernelError, VerifyKernelError, open_kernel_containers,
 };
 pub use live_drafts::abandon_drafts;
 pub use regular_file::ReadFileError;

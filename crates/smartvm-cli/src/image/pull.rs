@@ -1,5 +1,7 @@
 //! `smartvm image pull`.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 use smartvm_images::base_image::{
     Arch, BaseImage, BaseImageBundle, BundleId, EnsureBaseImage, Preset, Verify,
@@ -11,7 +13,7 @@ use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::progress::ProgressDisplay;
 use crate::run::runtime;
-use crate::settings::Settings;
+use crate::settings::{Settings, absolute};
 
 /// Fetch a base image into the cache, unless it is there
 ///
@@ -24,7 +26,8 @@ Examples:
   smartvm image pull
   smartvm image pull lts
   smartvm image pull https://images.example/web/manifest.json
-  smartvm image pull ./web/manifest.json --force")]
+  smartvm image pull ./web/manifest.json --force
+  smartvm image pull https://images.example/web/manifest.json --verify-key public.pem")]
 pub(crate) struct PullArgs {
     /// `latest`, `lts`, or a manifest's URL or path
     #[arg(value_name = "IMAGE", default_value = "latest")]
@@ -35,6 +38,9 @@ pub(crate) struct PullArgs {
     /// Hash what is in the cache although nothing has changed
     #[arg(long)]
     verify: bool,
+    /// Refuse it unless its manifest is signed by the other half of this public Ed25519 key (`openssl pkey -pubout`)
+    #[arg(long, value_name = "KEY", env = "SMARTVM_VERIFY_KEY", hide_env_values = true)]
+    verify_key: Option<PathBuf>,
     /// Accept that a file without checksum is another than when it was first seen
     #[arg(long)]
     accept_changed: bool,
@@ -72,6 +78,8 @@ pub(super) fn perform(
         accept_changed: args.accept_changed,
         ..request
     };
+    let verify_key = args.verify_key.as_deref().map(absolute).transpose()?;
+    let settings = &Settings { verify_key, ..settings.clone() };
     let image = ensure(&request, &args.source, settings, printer)?;
     let bundle = &image.bundle;
     if printer.wants_json() {

@@ -1,6 +1,9 @@
 //! `smartvm snapshot merge`.
 
+use std::path::PathBuf;
+
 use smartvm::snapshot::{SnapshotName, SnapshotStore};
+use smartvm_images::signature::SigningKey;
 
 use super::describe::describe;
 use crate::failure::Failure;
@@ -14,13 +17,17 @@ use crate::printer::Printer;
 #[command(after_help = "\
 Examples:
   smartvm snapshot merge later
-  smartvm snapshot merge later --into whole")]
+  smartvm snapshot merge later --into whole --sign secret.pem")]
 pub(crate) struct MergeArgs {
     /// The differential snapshot
     name: SnapshotName,
     /// What to call the full one [default: NAME-full]
     #[arg(long, value_name = "NAME")]
     into: Option<SnapshotName>,
+    /// Sign it with this secret Ed25519 key, as `openssl genpkey -algorithm ed25519` makes them; the file must
+    /// be readable by its owner alone
+    #[arg(long, value_name = "KEY")]
+    sign: Option<PathBuf>,
 }
 
 /// Merges, and shows what became of it.
@@ -35,9 +42,12 @@ pub(super) fn perform(
             Failure::of(&error, "INVALID_SNAPSHOT_NAME", None).with_hint("name it with --into")
         })?,
     };
-    let merged = store
-        .merge(&args.name, &into)
-        .map_err(|error| Failure::of(&error, error.code(), error.hint()))?;
+    let key = args.sign.as_deref().map(SigningKey::read).transpose();
+    let merged = match key.map_err(|error| Failure::of(&error, error.code(), error.hint()))? {
+        Some(key) => store.merge_and_sign(&args.name, &into, key),
+        None => store.merge(&args.name, &into),
+    };
+    let merged = merged.map_err(|error| Failure::of(&error, error.code(), error.hint()))?;
     if printer.wants_json() {
         return printer.json(merged.manifest());
     }

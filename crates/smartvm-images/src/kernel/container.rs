@@ -19,9 +19,13 @@ const COFF_HEADER: usize = 24;
 const SECTION: usize = 40;
 const HDRS: std::ops::Range<usize> = 0x202..0x206;
 
-/// The reason why a container gave no image.
+/// The reason why a file that has a kernel image in it gave none.
 #[derive(Debug, Error)]
-pub(super) enum OpenContainerError {
+#[error(transparent)]
+pub struct OpenContainerError(#[from] Reason);
+
+#[derive(Debug, Error)]
+enum Reason {
     #[error("{what} is cut short: the kernel in it is outside of its {size} bytes")]
     Truncated { what: &'static str, size: usize },
     #[error("{what} is compressed in a way that is unknown here: {name}")]
@@ -35,17 +39,19 @@ pub(super) enum OpenContainerError {
 }
 
 impl OpenContainerError {
-    pub(super) fn code(&self) -> &'static str {
-        match self {
-            Self::UnknownCompression { .. }
-            | Self::Decompress { source: DecompressError::Unsupported { .. }, .. } => {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match &self.0 {
+            Reason::UnknownCompression { .. }
+            | Reason::Decompress { source: DecompressError::Unsupported { .. }, .. } => {
                 "KERNEL_COMPRESSION_UNSUPPORTED"
             }
-            Self::Truncated { .. } | Self::Decompress { .. } => "INVALID_KERNEL_IMAGE",
+            Reason::Truncated { .. } | Reason::Decompress { .. } => "INVALID_KERNEL_IMAGE",
         }
     }
 
-    pub(super) fn hint(&self) -> Option<String> {
+    /// What the person who named the file can do.
+    pub fn hint(&self) -> Option<String> {
         let hint = match self.code() {
             "KERNEL_COMPRESSION_UNSUPPORTED" => "gzip, xz, zstd, LZ4 and LZO are read here",
             _ => "the file is incomplete or damaged: fetch or install the kernel again",
@@ -54,8 +60,12 @@ impl OpenContainerError {
     }
 }
 
-/// What is inside of `bytes`, if they are a container, else the bytes themselves. At most 1 GiB comes out of each.
-pub(super) fn open_containers(mut bytes: Vec<u8>) -> Result<Vec<u8>, OpenContainerError> {
+/// The kernel image inside of `bytes`, if they are a compressed file, an EFI zboot image or a unified kernel image, also one in
+/// another, else the bytes themselves. At most 1 GiB comes out of each, and is held in memory.
+///
+/// # Errors
+/// When one of them is cut short, damaged, or compressed in a way that cannot be unpacked here.
+pub fn open_kernel_containers(mut bytes: Vec<u8>) -> Result<Vec<u8>, OpenContainerError> {
     for _ in 0..DEPTH {
         match open_one(&bytes)? {
             Some(inner) => bytes = inner,
@@ -65,7 +75,7 @@ pub(super) fn open_containers(mut bytes: Vec<u8>) -> Result<Vec<u8>, OpenContain
     Ok(bytes)
 }
 
-fn open_one(bytes: &[u8]) -> Result<Option<Vec<u8>>, OpenContainerError> {
+fn open_one(bytes: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
     if let Some(compression) = Compression::detect(bytes) {
         return decompress("the file", compression, bytes).map(Some);
     }
@@ -85,7 +95,7 @@ fn open_one(bytes: &[u8]) -> Result<Option<Vec<u8>>, OpenContainerError> {
     }
 }
 
-fn zboot(bytes: &[u8]) -> Result<Vec<u8>, OpenContainerError> {
+fn zboot(bytes: &[u8]) -> Result<Vec<u8>, Reason> {
     const WHAT: &str = "the EFI zboot image";
     let field = |at| le32(bytes, at).and_then(|value| usize::try_from(value).ok());
     let range = field(8).zip(field(12)).and_then(|(at, length)| Some(at..at.checked_add(length)?));
@@ -96,10 +106,7 @@ fn zboot(bytes: &[u8]) -> Result<Vec<u8>, OpenContainerError> {
         None => {
             let name = bytes.get(24..56).unwrap_or_default();
             let name = name.iter().take_while(|byte| **byte != 0).copied().collect::<Vec<_>>();
-            Err(OpenContainerError::UnknownCompression {
-                what: WHAT,
-                name: name.escape_ascii().to_string(),
-            })
+            Err(Reason::UnknownCompression { what: WHAT, name: name.escape_ascii().to_string() })
         }
     }
 }
@@ -130,13 +137,13 @@ fn decompress(
     what: &'static str,
     compression: Compression,
     bytes: &[u8],
-) -> Result<Vec<u8>, OpenContainerError> {
+) -> Result<Vec<u8>, Reason> {
     let unpacked = compression.decompress(bytes, MAX_VMLINUX);
-    unpacked.map_err(|source| OpenContainerError::Decompress { what, source })
+    unpacked.map_err(|source| Reason::Decompress { what, source })
 }
 
-fn truncated(what: &'static str, bytes: &[u8]) -> OpenContainerError {
-    OpenContainerError::Truncated { what, size: bytes.len() }
+fn truncated(what: &'static str, bytes: &[u8]) -> Reason {
+    Reason::Truncated { what, size: bytes.len() }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use super::container::{OpenContainerError, open_containers};
+use super::container::{OpenContainerError, open_kernel_containers};
 use super::digest::sha256;
 use super::draft::Draft;
 use super::elf::{self, ElfError};
@@ -154,7 +154,7 @@ pub(super) fn import_kernel(
     let path = &request.image;
     let source = read_regular(path, MAX_IMAGE).map_err(Problem::ReadImage)?;
     let source_sha256 = sha256(&source);
-    let source = open_containers(source)
+    let source = open_kernel_containers(source)
         .map_err(|source| Problem::OpenContainer { path: path.clone(), source })?;
     let image = KernelImage::parse(&source)
         .map_err(|source| Problem::ParseImage { path: path.clone(), source })?;

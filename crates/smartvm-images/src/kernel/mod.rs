@@ -25,6 +25,7 @@ pub(crate) mod samples;
 mod store;
 mod version;
 
+pub use container::{OpenContainerError, open_kernel_containers};
 pub use image::{KernelImage, ParseImageError};
 pub use import::{ImportKernel, ImportKernelError};
 pub use modules::{ModuleIndex, ParseModulesError};

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use fs_err::{File, OpenOptions};
+use smartvm_images::signature::SigningKey;
 use smartvm_images::{StageDriveError, stage_drive};
 
 use super::extents::{Extents, read_exact_at, write_all_at};
@@ -93,6 +94,29 @@ impl SnapshotStore {
         name: &SnapshotName,
         merged: &SnapshotName,
     ) -> Result<Snapshot, MergeSnapshotError> {
+        self.merge_with(name, merged, None)
+    }
+
+    /// As [`merge`](Self::merge), and signs the full snapshot before it has a name. What it is made of need not be signed:
+    /// who signs vouches for it.
+    ///
+    /// # Errors
+    /// As [`merge`](Self::merge).
+    pub fn merge_and_sign(
+        &self,
+        name: &SnapshotName,
+        merged: &SnapshotName,
+        key: SigningKey,
+    ) -> Result<Snapshot, MergeSnapshotError> {
+        self.merge_with(name, merged, Some(key))
+    }
+
+    fn merge_with(
+        &self,
+        name: &SnapshotName,
+        merged: &SnapshotName,
+        key: Option<SigningKey>,
+    ) -> Result<Snapshot, MergeSnapshotError> {
         let chain = self.chain(name)?;
         let Some((base, changes)) = chain.split_last() else {
             unreachable!("a chain begins with the snapshot that was asked for");
@@ -105,7 +129,7 @@ impl SnapshotStore {
         for snapshot in &chain {
             snapshot.verify(Verify::Changed)?;
         }
-        let draft = self.draft(merged)?;
+        let draft = self.draft(merged)?.signed_by(key);
         let copy = |from: &Path, to: &Path| {
             stage_drive(from, to)
                 .map(drop)

@@ -1,4 +1,4 @@
-use smartvm_images::{Ext4Superblock, KernelImage, ModuleIndex};
+use smartvm_images::{Ext4Superblock, KernelImage, ModuleIndex, open_kernel_containers};
 use smartvm_testkit::memory::{Bound, assert_reading_is_bounded, taken};
 
 const MIB: u64 = 1 << 20;
@@ -43,6 +43,30 @@ fn a_kernel_takes_memory_as_it_is_when_it_is_unpacked() {
         // What grows by doubling has twice as much for a moment, and its former self beside it.
         assert!(used.peak <= 3 * zeros.len() as u64 + 9 * MIB, "{name}: {used:?}");
     }
+}
+
+#[test]
+fn a_kernel_in_containers_takes_memory_as_it_is_when_it_is_unpacked() {
+    use std::io::Write as _;
+    let packed = |bytes: &[u8]| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    };
+    let zeros = vec![0; 16 << 20];
+    let once = packed(&zeros);
+    for (name, file) in [("once", once.clone()), ("twice", packed(&once))] {
+        let used = taken(|| open_kernel_containers(file).unwrap().len());
+        assert!(used.peak <= 3 * zeros.len() as u64 + 9 * MIB, "{name}: {used:?}");
+    }
+    // As many sections as a header can say, none of which is a kernel.
+    let mut many = vec![0; (64 + 24 + 65535 * 40) as usize];
+    many[..2].copy_from_slice(b"MZ");
+    many[0x3c] = 64;
+    many[64..72].copy_from_slice(b"PE\0\0\x64\x86\xff\xff");
+    let length = many.len() as u64;
+    let used = taken(|| open_kernel_containers(many).unwrap().len());
+    assert!(used.total <= length, "{used:?}");
 }
 
 #[test]

@@ -99,6 +99,52 @@ fn a_guest_of_the_command_is_saved_restored_and_forgotten() {
 }
 
 #[test]
+fn what_is_signed_goes_on_where_a_signature_is_wanted() {
+    let bench = Bench::new();
+    let [secret, public, other] = keys(&bench);
+    let guest = Guest::run(&bench, "web");
+    let create = |name, more: &[&str]| {
+        let args = [&["snapshot", "create", "web", "--name", name], more].concat();
+        said(&bench, &args)
+    };
+    assert_eq!(create("plain", &[]).0, 0);
+    assert_eq!(create("signed", &["--sign", &secret]).0, 0);
+    let (code, _, err) = create("public", &["--sign", &public]);
+    assert!(code != 0 && err.contains("key"), "{code}: {err}");
+    guest.end(Signal::TERM);
+
+    for (name, key, expected) in
+        [("plain", &public, "SNAPSHOT_UNSIGNED"), ("signed", &other, "SNAPSHOT_WRONG_SIGNATURE")]
+    {
+        let args = ["--json", "snapshot", "restore", name, "--verify", key];
+        let (code, _, err) = said(&bench, &args);
+        let told: Value = serde_json::from_str(&err).unwrap();
+        assert_eq!((code, &told["error"]["code"]), (4, &expected.into()));
+    }
+    let args = ["snapshot", "restore", "signed", "--verify", &public];
+    let mut restored = Guest::spawn(&mut smartvm(&bench, &args));
+    restored.echoes("here again");
+    restored.end(Signal::TERM);
+}
+
+/// A secret key, its public half, and the public half of another.
+fn keys(bench: &Bench) -> [String; 3] {
+    ["secret", "public", "other"].map(|name| {
+        let path = bench.file(name);
+        let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA{}\n-----END PUBLIC KEY-----\n";
+        let text = match name {
+            "secret" => super::signed::SECRET.to_owned(),
+            "public" => super::signed::PUBLIC.to_owned(),
+            _ => public.replace("{}", "OfpCNLd77e7N1TBMo0VLebcmeUHytM+oBL5ckfrX2E4="),
+        };
+        fs_err::write(&path, text).unwrap();
+        fs_err::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+        path.to_str().unwrap().to_owned()
+    })
+}
+
+#[test]
 fn what_cannot_be_saved_is_told_with_the_code_of_its_kind() {
     let bench = Bench::new();
     let (code, _, err) = said(&bench, &["snapshot", "create", "nobody"]);

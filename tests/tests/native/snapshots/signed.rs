@@ -10,10 +10,10 @@ use super::{full, guest, name, restored, runs};
 use crate::support::Bench;
 
 /// As `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` write them.
-const SECRET: &str = "-----BEGIN PRIVATE KEY-----\n\
+pub(super) const SECRET: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEIAynHSX7rgUxncjgzeV/eN+YqK7Cf/coW2SwFTJPdSEm\n\
     -----END PRIVATE KEY-----\n";
-const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\n\
+pub(super) const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\n\
     MCowBQYDK2VwAyEA2YFFctE5kUkvQi2/i37PHIm3mx3g//q679S5deHsXyU=\n\
     -----END PUBLIC KEY-----\n";
 

@@ -51,7 +51,7 @@ fn pe(sections: &[(&[u8; 8], &[u8])]) -> Vec<u8> {
 #[test]
 fn what_is_no_container_stays_as_it_is() {
     for bytes in [bzimage(), samples::vmlinux("6.1.0"), b"text".to_vec(), b"MZ".to_vec(), vec![]] {
-        assert_eq!(open_containers(bytes.clone()).unwrap(), bytes);
+        assert_eq!(open_kernel_containers(bytes.clone()).unwrap(), bytes);
     }
 }
 
@@ -67,7 +67,7 @@ fn a_compressed_image_a_zboot_image_and_a_unified_one_give_the_kernel_inside() {
         unified.clone(),
         samples::gzip(&unified),
     ] {
-        assert_eq!(open_containers(container).unwrap(), kernel);
+        assert_eq!(open_kernel_containers(container).unwrap(), kernel);
     }
 }
 
@@ -88,7 +88,7 @@ fn containers_that_are_cut_or_unknown_are_named() {
         (cut, "INVALID_KERNEL_IMAGE", "unified"),
         (b"\x1f\x8b\x08cut".to_vec(), "INVALID_KERNEL_IMAGE", "the file"),
     ] {
-        let error = open_containers(bytes).unwrap_err();
+        let error = open_kernel_containers(bytes).unwrap_err();
         assert_eq!(error.code(), code, "{error}");
         assert!(error.to_string().contains(words) && error.hint().is_some(), "{error}");
     }
@@ -100,7 +100,7 @@ fn a_container_in_itself_ends() {
     for _ in 0..10 {
         bytes = samples::gzip(&bytes);
     }
-    assert!(open_containers(bytes).unwrap().starts_with(b"\x1f\x8b"));
+    assert!(open_kernel_containers(bytes).unwrap().starts_with(b"\x1f\x8b"));
 }
 
 proptest! {
@@ -110,7 +110,7 @@ proptest! {
     ) {
         let mut bytes = b"MZ".to_vec();
         bytes.extend(header);
-        let _ = open_containers(bytes);
+        let _ = open_kernel_containers(bytes);
     }
 
     #[test]
@@ -122,6 +122,6 @@ proptest! {
         bytes[table + 8..table + 40].copy_from_slice(&fields[..32]);
         bytes[0x86..0x88].copy_from_slice(&fields[32..34]);
         bytes[0x94..0x96].copy_from_slice(&fields[34..36]);
-        let _ = open_containers(bytes);
+        let _ = open_kernel_containers(bytes);
     }
 }

@@ -43,6 +43,34 @@ proptest! {
 }
 
 #[test]
+fn what_is_merged_can_be_signed_by_who_vouches_for_it() {
+    use smartvm_images::signature::VerifyingKey;
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs_err::write(&path, text).unwrap();
+        fs_err::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+        path
+    };
+    let secret = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEIAynHSX7rgUxncjgzeV/eN+YqK7Cf/coW2SwFTJPdSEm\n\
+        -----END PRIVATE KEY-----\n";
+    let public = "-----BEGIN PUBLIC KEY-----\n\
+        MCowBQYDK2VwAyEA2YFFctE5kUkvQi2/i37PHIm3mx3g//q679S5deHsXyU=\n\
+        -----END PUBLIC KEY-----\n";
+    let secret = SigningKey::read(&write("secret", secret)).unwrap();
+    let public = VerifyingKey::read(&write("public", public)).unwrap();
+    let store = SnapshotStore::open(&dir.path().join("snapshots")).unwrap();
+    let base = put(&store, "base", None, &[(0, 1)]);
+    let change = put(&store, "change", Some(&base), &[(1, 1)]);
+    let whole = "whole".parse().unwrap();
+    store.merge_and_sign(change.name(), &whole, secret).unwrap();
+    store.get_signed(&whole, &public).unwrap();
+    assert_eq!(store.get_signed(change.name(), &public).unwrap_err().code(), "SNAPSHOT_UNSIGNED");
+}
+
+#[test]
 fn what_cannot_be_merged_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = SnapshotStore::open(&dir.path().join("snapshots")).unwrap();
