@@ -70,6 +70,18 @@ async fn each_request_is_written_down_with_who_asked_and_how_it_went_and_without
     assert!(!fs_err::read_to_string(&file).unwrap().contains(SECRET));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_a_connection_to_the_guest_is_written_down() {
+    let bench = Bench::with(|options| options.audit = Some(true));
+    let vm = bench.started(&TinyGuest::halts()).await;
+    vm.connect_guest(1023).await.unwrap_err();
+    vm.cleanup().await.unwrap();
+    let entries = entries(&bench);
+    let asked = entries.iter().find(|it| it.action == "connect-guest").unwrap();
+    assert_eq!((asked.detail.as_deref(), asked.pid), (Some("1023"), std::process::id()));
+    assert!(ends(&entries).contains(&("connect-guest", "NO_VSOCK")));
+}
+
 #[tokio::test]
 async fn nothing_is_written_down_where_it_is_turned_off() {
     let bench = Bench::with(|options| options.audit = Some(false));

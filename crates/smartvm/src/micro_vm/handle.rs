@@ -350,6 +350,12 @@ impl MicroVm {
         answer
     }
 
+    /// Writes down that a connection to a port of the guest is asked for.
+    pub(crate) fn audited_connection(&self, port: u32) -> AuditedRequest {
+        let port = port.to_string();
+        self.setup.audit.asked_by(self.asker, self.id().as_str(), "connect-guest", Some(&port))
+    }
+
     /// Writes down that something is asked for.
     pub(super) fn audited(&self, call: Call, detail: Option<&str>) -> AuditedRequest {
         let restored = self.setup.restore.as_ref().filter(|_| call == Call::Start);

@@ -89,12 +89,21 @@ impl MicroVm {
     /// Connects to whatever listens on `port` of the guest's virtual socket. Half-close and reset are those of the
     /// guest's kernel. Dropping the stream closes the connection.
     ///
+    /// It is written down who asked for it; what goes through the connection is not.
+    ///
     /// A port below 1024 is only listened on by the guest's root; whatever comes is the guest's word all the same.
     ///
     /// # Errors
     /// `NO_VSOCK`, `VM_NOT_RUNNING`; `GUEST_PORT_CLOSED` when nothing listens there; `GUEST_CONNECT_FAILED`
     /// when Firecracker does not answer, within ten seconds.
     pub async fn connect_guest(&self, port: u32) -> Result<UnixStream, ConnectGuestError> {
+        let audited = self.audited_connection(port);
+        let connected = self.dial_guest(port).await;
+        audited.done(connected.as_ref().err().map(ConnectGuestError::code));
+        connected
+    }
+
+    async fn dial_guest(&self, port: u32) -> Result<UnixStream, ConnectGuestError> {
         let id = || self.id().clone();
         if self.spec().config().vsock.is_none() {
             return Err(ConnectGuestError::NoVsock { id: id() });
