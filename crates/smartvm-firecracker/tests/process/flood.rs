@@ -83,15 +83,24 @@ async fn hundreds_of_mebibytes_on_every_way_cost_a_few() {
     );
     let metrics = process.metrics().unwrap().latest();
     assert_eq!(metrics.damaged_lines, (FLOOD >> 20) as u64);
-    for name in ["console.log", "console.log.1", "fc.log", "fc.log.1"] {
-        let size = size(&at(name));
-        assert!((1..=LIMIT).contains(&size), "{name} has {size} bytes");
+    for name in ["console.log", "fc.log"] {
+        let size = size(&at(name)).expect("something was copied");
+        assert!(size <= LIMIT, "{name} has {size} bytes");
+        // A copy that is slower than the flood leaves some out, and may never be full.
+        let former = size_of_former(&at(name));
+        assert!(former <= LIMIT, "what {name} was has {former} bytes");
     }
     drop(idle);
 }
 
-fn size(path: &Path) -> u64 {
-    fs_err::metadata(path).unwrap().len()
+fn size(path: &Path) -> Option<u64> {
+    Some(fs_err::metadata(path).ok()?.len())
+}
+
+fn size_of_former(path: &Path) -> u64 {
+    let mut former = path.as_os_str().to_owned();
+    former.push(".1");
+    size(Path::new(&former)).unwrap_or(0)
 }
 
 /// The most memory that this process had at once, in bytes, from now on; what it has now.
