@@ -131,7 +131,7 @@ fn errors_are_for_people_and_for_programs() {
     let mut command = smartvm(&bench);
     command.args(["run", "--kernel"]).arg(&text);
     let (status, out, err) = output(&mut command);
-    assert_eq!(status.status.code(), Some(1));
+    assert_eq!(status.status.code(), Some(2));
     assert_eq!(out, "");
     assert!(err.starts_with("error: ") && err.contains("hint: "), "{err}");
 
