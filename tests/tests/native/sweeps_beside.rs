@@ -1,7 +1,9 @@
 //! Sweeps of other processes beside an owner that starts and ends VMs.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use smartvm::{JailMode, NetworkInterfaceConfig};
 use smartvm_testkit::tiny_guest::TinyGuest;
 use smartvm_testkit::{NetNamespace, TestHome, fixtures};
@@ -27,19 +29,21 @@ impl Sweeper {
         let kernel = bench.file("guest");
         let script = format!(
             "n=0; while :; do n=$(( (n + 7) % 80 )); {command} net gc {places}; \
-             timeout -s KILL 0.0$(( n + 10 )) {command} run --no-stdin --memory 32 --id victim --network eth0 \
+             timeout --foreground -s KILL 0.0$(( n + 10 )) {command} run --no-stdin --memory 32 --id victim --network eth0 \
              --kernel {} --firecracker {firecracker} {places}; done",
             kernel.display()
         );
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(script).stdin(Stdio::null());
+        shell.arg("-c").arg(script).stdin(Stdio::null()).process_group(0);
         Self(shell.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 }
 
 impl Drop for Sweeper {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        // With all that it has started, which else would start one more VM after the last sweep.
+        let group = Pid::from_child(&self.0);
+        let _ = kill_process_group(group, Signal::KILL);
         let _ = self.0.wait();
     }
 }

@@ -128,13 +128,15 @@ impl ChrootBase {
         Ok(())
     }
 
-    /// The jails that nobody owns, held so that nobody else removes them. Others make theirs meanwhile.
+    /// The jails that nobody owns, held so that nobody else removes them. Nobody makes one while they are looked at, some
+    /// microseconds each: a lock that is there and not taken yet is no dead owner's.
     fn claim_dead(&self) -> io::Result<Vec<(PrivateDir, String, Option<HeldLock>)>> {
+        let _whole = self.lock()?;
         let mut dead = Vec::new();
         for program in self.dir.entries()?.iter().filter(|entry| entry.is_dir()) {
             let Some(of_program) = self.dir.dir(program.name())? else { continue };
             for jail in of_program.entries()?.iter().filter(|entry| entry.is_dir()) {
-                match self.claim_one(&of_program, jail) {
+                match claim_one(&of_program, jail) {
                     Ok(Some((name, lock))) => dead.push((of_program.clone(), name, lock)),
                     Ok(None) => {}
                     Err(error) => {
@@ -147,33 +149,30 @@ impl ChrootBase {
         Ok(dead)
     }
 
-    fn claim_one(
-        &self,
-        of_program: &PrivateDir,
-        jail: &Entry,
-    ) -> io::Result<Option<(String, Option<HeldLock>)>> {
-        // Whoever named the directory of jails may have named one with something else in it.
-        let name = jail.name().to_str().filter(|name| uid_of(name).is_some());
-        let Some(name) = name else { return Ok(None) };
-        let Some(dir) = of_program.dir(name)? else { return Ok(None) };
-        Ok(match dir.try_lock(LOCK)? {
-            LockState::Held => None,
-            LockState::Ours(lock) => Some((name.to_owned(), Some(lock))),
-            // It is about to be made, or the owner died before it made a lock, or somebody has removed that,
-            // which says nothing of who lives.
-            _ => {
-                let _whole = self.lock()?;
-                let idle = is_part_of_jail(&dir)?
-                    && matches!(dir.try_lock(LOCK)?, LockState::Missing)
-                    && !jail_lives(&dir)?;
-                idle.then(|| (name.to_owned(), None))
-            }
-        })
-    }
-
     fn lock(&self) -> io::Result<HeldLock> {
         self.dir.lock(".lock")
     }
+}
+
+/// A jail of a dead owner, held if it has a lock; only where nobody makes one.
+fn claim_one(
+    of_program: &PrivateDir,
+    jail: &Entry,
+) -> io::Result<Option<(String, Option<HeldLock>)>> {
+    // Whoever named the directory of jails may have named one with something else in it.
+    let name = jail.name().to_str().filter(|name| uid_of(name).is_some());
+    let Some(name) = name else { return Ok(None) };
+    let Some(dir) = of_program.dir(name)? else { return Ok(None) };
+    Ok(match dir.try_lock(LOCK)? {
+        LockState::Held => None,
+        LockState::Ours(lock) => Some((name.to_owned(), Some(lock))),
+        // The owner died before it made a lock, or removes the jail, or somebody has removed the lock, which says
+        // nothing of who lives.
+        _ => {
+            let idle = is_part_of_jail(&dir)? && !jail_lives(&dir)?;
+            idle.then(|| (name.to_owned(), None))
+        }
+    })
 }
 
 /// Whether a directory without a lock has what a jail has, one that was removed half-way too.
